@@ -1,0 +1,44 @@
+/**
+ * Where the invoker gets its workers.
+ *
+ * The contract is ownership: from a successful `acquireWorker` until the one `releaseWorker` or `evictWorker` that
+ * follows it, the worker belongs to the caller alone. `acquireWorker` belongs in a bracket (`acquireUseRelease`):
+ * there its wait can be interrupted and its handing over cannot, so that no interrupt loses a worker.
+ */
+import { Context, type Effect, Schema } from "effect"
+import type { FunctionConfig } from "../domain/FunctionConfig.ts"
+import { FunctionName } from "../domain/FunctionName.ts"
+import { StartFailure, type Worker } from "../domain/Worker.ts"
+
+/** The function has all the workers it may have, and no place in its queue led to one in time. Nothing ran. */
+export class NoCapacity extends Schema.TaggedError<NoCapacity>()("NoCapacity", {
+  functionName: FunctionName,
+  /** `QueueFull`: refused at once. `TimedOut`: waited the whole acquire timeout. `Closed`: Irori is stopping. */
+  reason: Schema.Literals(["QueueFull", "TimedOut", "Closed"])
+}) {
+  override get message() {
+    return "Rate Exceeded."
+  }
+}
+
+/** A worker was needed and could not be started. */
+export class WorkerStartFailed extends Schema.TaggedError<WorkerStartFailed>()("WorkerStartFailed", {
+  functionName: FunctionName,
+  failure: StartFailure
+}) {
+  override get message() {
+    return `A worker for '${this.functionName}' could not be started: ${this.failure.detail}`
+  }
+}
+
+export class InvocationBackend extends Context.Service<
+  InvocationBackend,
+  {
+    /** Lends an idle worker, or waits for the first that comes free or is started for it. */
+    readonly acquireWorker: (config: FunctionConfig) => Effect.Effect<Worker, NoCapacity | WorkerStartFailed>
+    /** Gives a healthy worker back for the next caller. Giving back one that is not lent does nothing. */
+    readonly releaseWorker: (worker: Worker) => Effect.Effect<void>
+    /** Gives back a worker that must not be used again. Its place is free at once; it is removed behind the scenes. */
+    readonly evictWorker: (worker: Worker) => Effect.Effect<void>
+  }
+>()("irori/invoke/InvocationBackend") {}

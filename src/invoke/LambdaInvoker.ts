@@ -1,0 +1,171 @@
+/**
+ * Runs one invocation: finds the function, borrows a worker, sends the event, gives the worker back. Keeps no state:
+ * which worker, and how long to wait for one, is the backend's to decide; what the wire looks like is the client's.
+ */
+import { Context, Duration, Effect, Exit, Layer, Schema } from "effect"
+import type { FunctionConfig } from "../domain/FunctionConfig.ts"
+import { FunctionName } from "../domain/FunctionName.ts"
+import type { Invocation, InvocationResult } from "../domain/Invocation.ts"
+import { isInitFailure, type Worker } from "../domain/Worker.ts"
+import { FunctionNotFound, FunctionRegistry, FunctionUnusable } from "../registry/FunctionRegistry.ts"
+import { errorDocument, exitDocument, timeoutDocument } from "./errorDocuments.ts"
+import { InvocationBackend, NoCapacity, WorkerStartFailed } from "./InvocationBackend.ts"
+import { WorkerClient, WorkerLost } from "./WorkerClient.ts"
+
+/** The function ran past its `timeout` and was cut off. */
+export class InvocationTimedOut extends Schema.TaggedError<InvocationTimedOut>()("InvocationTimedOut", {
+  functionName: FunctionName,
+  timeout: Schema.Duration,
+  /** Where the event was sent, for the log. */
+  target: Schema.String
+}) {
+  override get message() {
+    return `Task timed out after ${Duration.toSeconds(this.timeout).toFixed(2)} seconds`
+  }
+}
+
+/** The event was given to a worker, and no answer came of it. The function may have run, and may have had effects. */
+export class LambdaExecutionError extends Schema.TaggedError<LambdaExecutionError>()("LambdaExecutionError", {
+  functionName: FunctionName,
+  executedVersion: Schema.String,
+  /** Lambda's name for it: `Sandbox.Timedout`, `Runtime.ExitError`, `Runtime.OutOfMemory`. */
+  errorType: Schema.String,
+  /** The error document that Lambda answers with. */
+  document: Schema.Uint8Array,
+  cause: Schema.Union([InvocationTimedOut, WorkerLost, WorkerStartFailed])
+}) {
+  override get message() {
+    return this.cause.message
+  }
+}
+
+/** `FunctionNotFound`, `FunctionUnusable`, `NoCapacity`, `WorkerStartFailed`: nothing ran, so a retry is safe. */
+export const InvokeError = Schema.Union([
+  FunctionNotFound,
+  FunctionUnusable,
+  NoCapacity,
+  WorkerStartFailed,
+  LambdaExecutionError
+])
+export type InvokeError = typeof InvokeError.Type
+
+export class LambdaInvoker extends Context.Service<
+  LambdaInvoker,
+  {
+    /**
+     * Runs `invocation` and waits for its answer. Interrupting it frees its worker.
+     *
+     * An error thrown *by the function*, in its handler or while it initialises, is an answer: it comes back as
+     * `functionError`, not as a failure here.
+     */
+    readonly invoke: (invocation: Invocation) => Effect.Effect<InvocationResult, InvokeError>
+  }
+>()("irori/invoke/LambdaInvoker") {
+  static readonly layer = Layer.effect(
+    LambdaInvoker,
+    Effect.gen(function* () {
+      const registry = yield* FunctionRegistry
+      const backend = yield* InvocationBackend
+      const client = yield* WorkerClient
+
+      /** One borrowing of one worker. */
+      const attempt = (config: FunctionConfig, invocation: Invocation) => {
+        let sent = false
+        return Effect.acquireUseRelease(
+          backend.acquireWorker(config),
+          (worker: Worker) => {
+            sent = true
+            return client.send(worker, config, invocation).pipe(
+              Effect.timeoutOrElse({
+                duration: config.timeout,
+                orElse: () =>
+                  Effect.fail(
+                    new InvocationTimedOut({
+                      functionName: config.name,
+                      timeout: config.timeout,
+                      target: targetOf(worker)
+                    })
+                  )
+              })
+            )
+          },
+          // A worker that was sent the event and did not finish its answer may still be running it.
+          (worker, exit) =>
+            sent && Exit.isFailure(exit) ? backend.evictWorker(worker) : backend.releaseWorker(worker)
+        )
+      }
+
+      const invoke = Effect.fnUntraced(function* (invocation: Invocation) {
+        const config = yield* registry.get(invocation.functionName, invocation.qualifier)
+        return yield* attempt(config, invocation).pipe(
+          // The event never reached the worker, so another may have it. Once: a second loss is the function's answer.
+          Effect.catchIf(
+            (error): error is WorkerLost => error._tag === "WorkerLost" && !error.began,
+            () => attempt(config, invocation)
+          ),
+          Effect.map(
+            (answer): InvocationResult => ({
+              payload: answer.payload,
+              executedVersion: config.version,
+              ...(answer.errorType === undefined ? {} : { functionError: "Unhandled" as const })
+            })
+          ),
+          Effect.catch((error) => explain(config, invocation, error))
+        )
+      })
+
+      /** Turns the failures of an attempt into an answer or into what callers of `invoke` know. */
+      const explain = (
+        config: FunctionConfig,
+        invocation: Invocation,
+        error: NoCapacity | WorkerStartFailed | WorkerLost | InvocationTimedOut
+      ): Effect.Effect<InvocationResult, InvokeError> => {
+        if (error._tag === "NoCapacity") return Effect.fail(error)
+        if (error._tag === "WorkerStartFailed" && error.failure.reason === "InitError") {
+          return Effect.succeed({
+            payload: new TextEncoder().encode(error.failure.document ?? "null"),
+            executedVersion: config.version,
+            functionError: "Unhandled"
+          })
+        }
+        const failure =
+          error._tag === "WorkerStartFailed" && !isInitFailure(error.failure)
+            ? error
+            : executionError(config, invocation, error)
+        return Effect.logError(`Lambda invocation failed for function '${config.name}'`).pipe(
+          Effect.annotateLogs({
+            function_name: config.name,
+            target_url: "target" in error ? error.target : "",
+            error_type: failure._tag === "LambdaExecutionError" ? failure.errorType : failure.failure.reason,
+            error_detail: failure.message,
+            aws_request_id: invocation.requestId,
+            trace_id: invocation.traceId
+          }),
+          Effect.andThen(Effect.fail(failure))
+        )
+      }
+
+      return LambdaInvoker.of({ invoke })
+    })
+  )
+}
+
+const targetOf = (worker: Worker): string => `http://${worker.host}:${worker.port}`
+
+const executionError = (
+  config: FunctionConfig,
+  invocation: Invocation,
+  cause: WorkerStartFailed | WorkerLost | InvocationTimedOut
+): LambdaExecutionError => {
+  const document =
+    cause._tag === "InvocationTimedOut" || (cause._tag === "WorkerStartFailed" && cause.failure.reason === "InitTimedOut")
+      ? timeoutDocument(invocation.requestId, config.timeout)
+      : exitDocument(invocation.requestId, cause._tag === "WorkerLost" ? cause.exit : cause.failure.exit)
+  return new LambdaExecutionError({
+    functionName: config.name,
+    executedVersion: config.version,
+    errorType: document.errorType,
+    document: errorDocument(document),
+    cause
+  })
+}

@@ -1,0 +1,42 @@
+/** Gives one event to one worker and waits for its answer. Knows the wire; knows nothing of pools or time limits. */
+import { Context, type Effect, Schema } from "effect"
+import type { FunctionConfig } from "../domain/FunctionConfig.ts"
+import type { Invocation } from "../domain/Invocation.ts"
+import { type Worker, WorkerExit, WorkerId } from "../domain/Worker.ts"
+
+export interface WorkerAnswer {
+  readonly payload: Uint8Array
+  /** The type of the error, where the function failed: `payload` is then its error document. */
+  readonly errorType?: string
+}
+
+/** The worker could not be reached, died, or broke off before it answered. */
+export class WorkerLost extends Schema.TaggedError<WorkerLost>()("WorkerLost", {
+  workerId: WorkerId,
+  /** False when the worker certainly never had the event, so that another may get it. */
+  began: Schema.Boolean,
+  /** How it ended, where that was seen. */
+  exit: Schema.optionalKey(WorkerExit),
+  /** Where the event was sent, for the log. */
+  target: Schema.String,
+  cause: Schema.Defect()
+}) {
+  override get message() {
+    return this.cause instanceof Error ? this.cause.message : String(this.cause)
+  }
+}
+
+export class WorkerClient extends Context.Service<
+  WorkerClient,
+  {
+    /**
+     * Sends `invocation` and waits for the answer, without limit: the time limit is the caller's, who interrupts.
+     * An interrupted worker may still be running the event, so it is not to be used again.
+     */
+    readonly send: (
+      worker: Worker,
+      config: FunctionConfig,
+      invocation: Invocation
+    ) => Effect.Effect<WorkerAnswer, WorkerLost>
+  }
+>()("irori/invoke/WorkerClient") {}

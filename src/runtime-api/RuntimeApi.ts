@@ -1,0 +1,229 @@
+/**
+ * The Lambda Runtime API (`2018-06-01`) as workers see it: a listener of its own for each worker, so that which worker
+ * calls is known from the port, and its event needs no looking up. What the calls mean is `RuntimeSession`'s.
+ */
+import { createServer, type Socket } from "node:net"
+import { Clock, Context, Effect, Layer, Schema, type Scope } from "effect"
+import type { StartFailure, WorkerExit, WorkerId } from "../domain/Worker.ts"
+import { type BodyReceiver, type Exchange, gather, type Headers, HttpConnection } from "./HttpConnection.ts"
+import { maxResponseBytes, type Outcome, type Refusal, type RuntimeEvent, RuntimeSession } from "./RuntimeSession.ts"
+
+/** No listener could be opened for a worker. */
+export class ListenFailed extends Schema.TaggedError<ListenFailed>()("ListenFailed", {
+  host: Schema.String,
+  cause: Schema.Defect()
+}) {}
+
+export interface RuntimeApiListener {
+  /** Of `AWS_LAMBDA_RUNTIME_API`, whose host is the address the worker reaches this machine by. */
+  readonly port: number
+  /** Says which address the worker has. Connections from it are served, others are cut; until then both wait. */
+  readonly admit: (address: string) => void
+  /** Waits for the runtime's first `next`; fails when it posts an init error or ends before. */
+  readonly initialized: Effect.Effect<void, StartFailure>
+  /** Gives the worker an event; `done` is called once. */
+  readonly deliver: (event: RuntimeEvent, done: (outcome: Outcome) => void) => void
+  /** The worker is gone: what it had under way is lost. */
+  readonly end: (exit: WorkerExit | undefined, why: string) => void
+  /** True while the event given last still waits to be fetched. */
+  readonly undelivered: () => boolean
+}
+
+export class RuntimeApi extends Context.Service<
+  RuntimeApi,
+  {
+    /** Opens the API for one worker, before it starts, on an ephemeral port of `host`; closed with the scope. */
+    readonly open: (id: WorkerId, host: string) => Effect.Effect<RuntimeApiListener, ListenFailed, Scope.Scope>
+    /** The listener of a worker, as long as it is open. */
+    readonly find: (id: WorkerId) => RuntimeApiListener | undefined
+  }
+>()("irori/runtime-api/RuntimeApi") {
+  static readonly layer = Layer.effect(
+    RuntimeApi,
+    Effect.gen(function* () {
+      const clock = yield* Clock.Clock
+      const context = yield* Effect.context()
+      const listeners = new Map<WorkerId, RuntimeApiListener>()
+      const warn = (message: string, fields: Record<string, unknown>) =>
+        Effect.runForkWith(context)(Effect.logWarning(message).pipe(Effect.annotateLogs(fields)))
+
+      const open = Effect.fn("RuntimeApi.open")(function* (id: WorkerId, host: string) {
+        const session = new RuntimeSession()
+        const serve = route(session, () => clock.currentTimeMillisUnsafe())
+        const gate = new AddressGate(
+          (socket) => void new HttpConnection(socket, serve),
+          (address) => warn("Cut a connection to a worker's Runtime API from another address", { worker: id, address })
+        )
+        const server = yield* listen(host, (socket) => gate.arrive(socket))
+        const address = server.address()
+        const listener: RuntimeApiListener = {
+          port: typeof address === "object" && address !== null ? address.port : 0,
+          admit: (address) => gate.admit(address),
+          initialized: Effect.callback((resume) => {
+            session.onInitialized((failure) => resume(failure === undefined ? Effect.void : Effect.fail(failure)))
+          }),
+          deliver: (event, done) => session.deliver(event, done),
+          end: (exit, why) => session.end(exit, why),
+          undelivered: () => session.undelivered
+        }
+        return yield* Effect.acquireRelease(
+          Effect.sync(() => {
+            listeners.set(id, listener)
+            return listener
+          }),
+          () =>
+            Effect.sync(() => {
+              listeners.delete(id)
+              session.end(undefined, "its Runtime API was closed")
+              gate.close()
+            })
+        )
+      })
+
+      return RuntimeApi.of({ open, find: (id) => listeners.get(id) })
+    })
+  )
+}
+
+const listen = (host: string, onSocket: (socket: Socket) => void) =>
+  Effect.acquireRelease(
+    Effect.callback<ReturnType<typeof createServer>, ListenFailed>((resume) => {
+      const server = createServer({ noDelay: true }, onSocket)
+      server.once("error", (cause) => resume(Effect.fail(new ListenFailed({ host, cause }))))
+      server.listen(0, host, () => resume(Effect.succeed(server)))
+    }),
+    (server) => Effect.sync(() => server.close())
+  )
+
+/** Lets one worker's connections in. Those that come before its address is known wait, unread. */
+class AddressGate {
+  readonly #enter: (socket: Socket) => void
+  readonly #refuse: (address: string) => void
+  readonly #open = new Set<Socket>()
+  #waiting: Array<Socket> = []
+  #admitted: string | undefined
+
+  constructor(enter: (socket: Socket) => void, refuse: (address: string) => void) {
+    this.#enter = enter
+    this.#refuse = refuse
+  }
+
+  arrive(socket: Socket): void {
+    this.#open.add(socket)
+    socket.on("close", () => this.#open.delete(socket))
+    socket.on("error", () => socket.destroy())
+    if (this.#admitted !== undefined) this.#check(socket, this.#admitted)
+    else {
+      socket.pause()
+      this.#waiting.push(socket)
+    }
+  }
+
+  admit(address: string): void {
+    this.#admitted = address
+    for (const socket of this.#waiting) this.#check(socket, address)
+    this.#waiting = []
+  }
+
+  close(): void {
+    for (const socket of this.#open) socket.destroy()
+  }
+
+  #check(socket: Socket, admitted: string): void {
+    const address = socket.remoteAddress?.replace(/^::ffff:/, "")
+    if (address === admitted) {
+      this.#enter(socket)
+      socket.resume()
+    } else {
+      socket.destroy()
+      // A socket that is closed already has no address any more: nothing to report.
+      if (address !== undefined) this.#refuse(address)
+    }
+  }
+}
+
+const json = [["Content-Type", "application/json"]] as const
+const accepted = new TextEncoder().encode('{"status":"OK"}\n')
+const invocationPath = /^\/2018-06-01\/runtime\/invocation\/([^/]+)\/(response|error)$/
+
+const refuse = (exchange: Exchange, refusal: { status: number; errorType: string; errorMessage: string }) =>
+  exchange.reply(
+    refusal.status,
+    json,
+    Buffer.from(JSON.stringify({ errorMessage: refusal.errorMessage, errorType: refusal.errorType }))
+  )
+
+const settle = (exchange: Exchange, refusal: Refusal | undefined) =>
+  refusal === undefined ? exchange.reply(202, json, accepted) : refuse(exchange, refusal)
+
+/** The error's type is in a header; older runtimes put it into the document alone. */
+const errorTypeOf = (headers: Headers, fallback: string, body: Uint8Array | undefined): string => {
+  const given = headers.get("lambda-runtime-function-error-type")
+  if (given !== undefined) return /^(Runtime|Function)\.[A-Z][a-zA-Z]+$/.test(given) ? given : fallback
+  try {
+    const parsed: unknown = JSON.parse(new TextDecoder().decode(body))
+    const type =
+      typeof parsed === "object" && parsed !== null && "errorType" in parsed ? parsed.errorType : undefined
+    return typeof type === "string" ? type : fallback
+  } catch {
+    return fallback
+  }
+}
+
+const eventHeaders = (event: RuntimeEvent, nowMillis: number): ReadonlyArray<readonly [string, string]> => {
+  const headers: Array<readonly [string, string]> = [
+    ["Content-Type", "application/json"],
+    ["Lambda-Runtime-Aws-Request-Id", event.requestId],
+    ["Lambda-Runtime-Deadline-Ms", String(nowMillis + event.timeoutMillis)],
+    ["Lambda-Runtime-Invoked-Function-Arn", event.invokedFunctionArn]
+  ]
+  if (event.traceId !== "") headers.push(["Lambda-Runtime-Trace-Id", event.traceId])
+  // Client context may hold any JSON; a header may not hold a line break or a letter outside Latin-1.
+  if (event.clientContext !== undefined) {
+    headers.push(["Lambda-Runtime-Client-Context", asciiJson(event.clientContext)])
+  }
+  return headers
+}
+
+/** JSON with everything outside printable ASCII escaped: the same value, fit for a header. */
+const asciiJson = (text: string): string =>
+  text
+    .replace(/[\r\n\t]+/g, " ")
+    .replace(/[^ -~]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`)
+
+const nothing: BodyReceiver = { data: () => {}, end: () => {}, abort: () => {} }
+
+const route =
+  (session: RuntimeSession, nowMillis: () => number) =>
+  (exchange: Exchange): BodyReceiver => {
+    const { headers, method, path } = exchange
+    if (method === "GET" && path === "/2018-06-01/runtime/invocation/next") {
+      const poll = (event: RuntimeEvent) => exchange.reply(200, eventHeaders(event, nowMillis()), event.payload)
+      const refusal = session.next(poll)
+      if (refusal !== undefined) refuse(exchange, refusal)
+      return { data: () => {}, end: () => {}, abort: () => session.unpoll(poll) }
+    }
+    const [, requestId, verb] = (method === "POST" && invocationPath.exec(path)) || []
+    if (requestId !== undefined && verb === "response") {
+      return gather(maxResponseBytes, (body) => settle(exchange, session.respond(requestId, body)))
+    }
+    if (requestId !== undefined) {
+      return gather(maxResponseBytes, (body) =>
+        settle(exchange, session.fail(requestId, errorTypeOf(headers, "Function.Unknown", body), body))
+      )
+    }
+    if (method === "POST" && path === "/2018-06-01/runtime/init/error") {
+      return gather(maxResponseBytes, (body) =>
+        settle(
+          exchange,
+          session.failInit(errorTypeOf(headers, "Runtime.Unknown", body), new TextDecoder().decode(body))
+        )
+      )
+    }
+    if (method === "GET" && path === "/2018-06-01/ping") {
+      exchange.reply(200, [["Content-Type", "text/plain"]], Buffer.from("pong"))
+      return nothing
+    }
+    refuse(exchange, { status: 404, errorType: "NotFound", errorMessage: `No such call: ${method} ${path}` })
+    return nothing
+  }

@@ -1,0 +1,23 @@
+/** What a Lambda runtime is to this platform: an image to run it in, or a program of this machine. */
+
+export interface Runtime {
+  /** Lambda's identifier: `nodejs22.x`. */
+  readonly id: string
+  /** AWS's public base image for it. Which image is really used is a setting. */
+  readonly baseImage: string
+  /** `AWS_EXECUTION_ENV`; absent where Lambda sets none. */
+  readonly executionEnvironment?: string
+  /** How to run it as a process of this machine. */
+  readonly process: {
+    /** Absolute path of the folder that is the worker's `LAMBDA_RUNTIME_DIR`. */
+    readonly runtimeDir: string
+    /** Programs that can run it, best first; looked up on the PATH. Empty: the code itself is the program. */
+    readonly programs: ReadonlyArray<string>
+    /** Arguments for `program`. */
+    readonly args: (program: string, worker: { readonly memoryMegabytes: number }) => ReadonlyArray<string>
+    /** Variables it needs beside those that every worker has. */
+    readonly environment: (worker: { readonly taskRoot: string }) => Readonly<Record<string, string>>
+    /** One line for a person who has none of `programs`: what to install. */
+    readonly missing: string
+  }
+}
