@@ -25,6 +25,8 @@ export class FunctionConfig extends Schema.Class<FunctionConfig>("FunctionConfig
   /** `$LATEST`, or the number of a published version. */
   version: Schema.NonEmptyString,
   code: Schema.Union([CodeFolder, CodeImage]),
+  /** For people. */
+  description: Schema.optionalKey(Schema.String),
   /** Lambda's identifier, such as `nodejs22.x`; absent for images. */
   runtime: Schema.optionalKey(Schema.NonEmptyString),
   /** `file.export`, as the runtime reads it; absent for images, which have it in their command. */

@@ -1,0 +1,6 @@
+/** Takes `event.ms` milliseconds; longer than its timeout, it is cut off. */
+export const handler = async (event) => {
+  const ms = event?.ms ?? 1000
+  await new Promise((resolve) => setTimeout(resolve, ms))
+  return { slept: ms }
+}

@@ -1,0 +1,200 @@
+/**
+ * Functions from a folder: each folder in it is one, and `functions.yml` beside them says what differs. What the file
+ * may say is `functionsFile.ts`'s to know, what kind of function a folder holds is `codeFolder.ts`'s.
+ */
+import { readdirSync, readFileSync } from "node:fs"
+import { join, resolve } from "node:path"
+import { Duration, Effect, Layer, Schema } from "effect"
+import { CodeFolder, CodeImage, FunctionConfig } from "../domain/FunctionConfig.ts"
+import { FunctionName } from "../domain/FunctionName.ts"
+import { reservedVariables } from "../provision/workerEnvironment.ts"
+import { type CodeShape, codeShape, isFolder } from "./codeFolder.ts"
+import { FunctionNotFound, FunctionRegistry, FunctionUnusable, type RegistryProblem } from "./FunctionRegistry.ts"
+import { type Defaults, type Entry, readFunctionsFile } from "./functionsFile.ts"
+
+export interface FolderOptions {
+  readonly folder: string
+  /** For functions that say nothing of their own. */
+  readonly defaults: {
+    readonly maxCapacity: number
+    readonly minCapacity: number
+    readonly acquireTimeout: Duration.Duration
+    readonly idleTimeout: Duration.Duration
+    readonly maxQueued: number
+  }
+  /** What `${NAME}` in `functions.yml` is replaced with. */
+  readonly environment: Readonly<Record<string, string>>
+}
+
+/** What a folder says at one moment. */
+export interface LoadedFunctions {
+  readonly usable: ReadonlyMap<string, FunctionConfig>
+  /** One line each: why it cannot run. */
+  readonly unusable: ReadonlyMap<string, string>
+  /** Set when `functions.yml` cannot be read: then nobody knows what any function should be. */
+  readonly broken?: string
+  readonly problems: ReadonlyArray<RegistryProblem>
+}
+
+const fileName = "functions.yml"
+
+export const layer = (options: FolderOptions) =>
+  Layer.effect(
+    FunctionRegistry,
+    Effect.gen(function* () {
+      const loaded = yield* Effect.sync(() => load(options))
+      for (const problem of loaded.problems) yield* report(problem)
+      return FunctionRegistry.of({
+        get: (functionName, qualifier = "$LATEST") => {
+          const found = loaded.usable.get(functionName)
+          if (found !== undefined && found.version === qualifier) return Effect.succeed(found)
+          const detail = loaded.unusable.get(functionName) ?? loaded.broken
+          if (detail !== undefined) return Effect.fail(new FunctionUnusable({ functionName, detail }))
+          return Effect.fail(new FunctionNotFound({ functionName, qualifier }))
+        },
+        list: Effect.succeed([...loaded.usable.values()]),
+        problems: Effect.succeed(loaded.problems)
+      })
+    })
+  )
+
+const report = ({ detail, functionName }: RegistryProblem) =>
+  Effect.logWarning(detail).pipe(Effect.annotateLogs(functionName === undefined ? {} : { function_name: functionName }))
+
+/** Reads the folder and the file beside it. Never throws: what is wrong is in the result. */
+export const load = (options: FolderOptions): LoadedFunctions => {
+  const folder = resolve(options.folder)
+  const folders = subFolders(folder)
+  if (typeof folders === "string") return nothing({ detail: folders })
+  const text = readText(join(folder, fileName))
+  // LOG_LEVEL has a value even where nobody set it.
+  const variables = { LOG_LEVEL: "INFO", ...options.environment }
+  const file = text.error ?? readFunctionsFile(text.content, join(options.folder, fileName), variables)
+  if (typeof file === "string") {
+    const unusable = new Map(folders.map((name) => [name, file]))
+    return { usable: new Map(), unusable, broken: file, problems: [{ detail: file }] }
+  }
+
+  const usable = new Map<string, FunctionConfig>()
+  const unusable = new Map<string, string>()
+  const problems: Array<RegistryProblem> = [...reservedDefaults(file.defaults), ...file.warnings]
+  const present = new Set(folders)
+  for (const name of [...new Set([...folders, ...file.entries.keys()])].sort()) {
+    const entry = file.entries.get(name) ?? {}
+    const made =
+      typeof entry === "string" ? entry : configOf(name, entry, file.defaults, present.has(name), folder, options)
+    if (typeof made !== "string") usable.set(name, made)
+    else {
+      unusable.set(name, made)
+      problems.push({ functionName: name, detail: made })
+    }
+  }
+  return { usable, unusable, problems }
+}
+
+const nothing = (problem: RegistryProblem): LoadedFunctions => ({
+  usable: new Map(),
+  unusable: new Map(),
+  problems: [problem]
+})
+
+/** The names of the folders that may be functions: hidden ones and installed packages are not. */
+const subFolders = (folder: string): ReadonlyArray<string> | string => {
+  try {
+    return readdirSync(folder, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() || entry.isSymbolicLink())
+      .map((entry) => entry.name)
+      .filter((name) => !name.startsWith(".") && name !== "node_modules" && name !== fileName)
+  } catch (cause) {
+    return `The functions' folder ${folder} cannot be read: ${reasonOf(cause)}`
+  }
+}
+
+const readText = (path: string): { readonly content: string; readonly error?: string } => {
+  try {
+    return { content: readFileSync(path, "utf8") }
+  } catch (cause) {
+    const absent = cause instanceof Error && "code" in cause && cause.code === "ENOENT"
+    return { content: "", ...(absent ? {} : { error: `${path} cannot be read: ${reasonOf(cause)}` }) }
+  }
+}
+
+const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
+
+/**
+ * A reserved variable in the defaults is left out with a warning. Refusing it would stop every function of those who
+ * come with a generated file, which has `AWS_DEFAULT_REGION` there.
+ */
+const reservedDefaults = (defaults: Defaults): ReadonlyArray<RegistryProblem> =>
+  Object.keys(defaults.environment ?? {})
+    .filter((name) => reservedVariables.has(name))
+    .map((name) => ({ detail: `${fileName}: defaults.environment.${name}: reserved, Lambda sets it; left out` }))
+
+const textValues = (environment: Defaults["environment"]): Record<string, string> =>
+  Object.fromEntries(Object.entries(environment ?? {}).map(([name, value]) => [name, String(value)]))
+
+/** The settings of one function, or one line that says why it cannot run. */
+const configOf = (
+  name: string,
+  entry: Entry,
+  defaults: Defaults,
+  hasFolder: boolean,
+  folder: string,
+  options: FolderOptions
+): FunctionConfig | string => {
+  if (!Schema.is(FunctionName)(name)) return `The folder '${name}' is no function name: 1 to 64 letters, digits, - or _`
+  const path = entry.code !== undefined ? resolve(folder, entry.code) : hasFolder ? join(folder, name) : undefined
+  const ofImage = entry.image !== undefined || path === undefined
+  const shape: CodeShape | string | undefined = ofImage ? undefined : shapeOf(path, entry)
+  if (typeof shape === "string") return `Function '${name}': ${shape}`
+  if (!ofImage && entry.transport === "rie") return `Function '${name}': transport rie is for images`
+  if (ofImage && entry.image === undefined && (entry.runtime ?? entry.handler) !== undefined) {
+    return `Function '${name}': there is no folder ${join(folder, name)}; create it, or say 'code' or 'image'`
+  }
+  const scaling = { ...defaults.scaling, ...entry.scaling }
+  const maxCapacity = scaling.max_capacity ?? options.defaults.maxCapacity
+  const minCapacity = scaling.min_capacity ?? Math.min(options.defaults.minCapacity, maxCapacity)
+  if (minCapacity > maxCapacity) {
+    return `Function '${name}': min_capacity ${minCapacity} is above max_capacity ${maxCapacity}`
+  }
+  const common = Object.entries(textValues(defaults.environment)).filter(([key]) => !reservedVariables.has(key))
+  return new FunctionConfig({
+    name,
+    version: "$LATEST",
+    code: ofImage ? new CodeImage({ uri: entry.image ?? `${name}:latest` }) : new CodeFolder({ path }),
+    ...(entry.description === undefined ? {} : { description: entry.description }),
+    ...(shape ?? {}),
+    environment: { ...Object.fromEntries(common), ...textValues(entry.environment) },
+    timeout: Duration.seconds(entry.timeout ?? 3),
+    memoryMegabytes: entry.memory_size ?? 128,
+    transport: entry.transport ?? "runtime-api",
+    maxCapacity,
+    minCapacity,
+    acquireTimeout: seconds(scaling.acquire_timeout) ?? options.defaults.acquireTimeout,
+    maxQueued: options.defaults.maxQueued,
+    idleTimeout: seconds(scaling.idle_timeout) ?? options.defaults.idleTimeout
+  })
+}
+
+const seconds = (value: number | undefined) => (value === undefined ? undefined : Duration.seconds(value))
+
+/** What the entry says, and what the files say where it is silent. */
+const shapeOf = (path: string, entry: Entry): CodeShape | string => {
+  if (!isFolder(path)) return `there is no folder ${path}`
+  const found = codeShape(path)
+  if (entry.runtime === undefined) {
+    return typeof found === "string"
+      ? found
+      : { ...found, ...(entry.handler === undefined ? {} : { handler: entry.handler }) }
+  }
+  const { handler, runtime } = entry
+  if (handler !== undefined || runtime.startsWith("provided"))
+    return { runtime, ...(handler === undefined ? {} : { handler }) }
+  // A handler found in files of another language is of no use to this runtime.
+  const family = (id: string) => id.replace(/[\d.]*x?$/, "")
+  if (typeof found === "string") return found
+  if (found.handler === undefined || family(found.runtime) !== family(runtime)) {
+    return `runtime ${runtime} needs a handler, such as 'handler: index.handler'`
+  }
+  return { runtime, handler: found.handler }
+}

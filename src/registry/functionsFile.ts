@@ -1,0 +1,195 @@
+/** Reads `functions.yml`: what it may say, and where in it a mistake is. Knows nothing of folders or code. */
+import { Result, Schema, SchemaIssue } from "effect"
+import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } from "yaml"
+import { Transport } from "../domain/FunctionConfig.ts"
+import { FunctionName } from "../domain/FunctionName.ts"
+import { reservedVariables } from "../provision/workerEnvironment.ts"
+import type { RegistryProblem } from "./FunctionRegistry.ts"
+import { substituteAll } from "./substituteVariables.ts"
+
+/** A number, or the text of one: `timeout: ${TIMEOUT}` gives text. */
+const Numeric = Schema.Union([Schema.Finite, Schema.FiniteFromString])
+const whole = (minimum: number, maximum: number) =>
+  Numeric.check(Schema.isInt(), Schema.isBetween({ minimum, maximum }))
+/** Up to a week. */
+const Seconds = Numeric.check(Schema.isBetween({ minimum: 0, maximum: 604_800 }))
+
+const Scaling = Schema.Struct({
+  max_capacity: Schema.optionalKey(whole(1, 10_000)),
+  min_capacity: Schema.optionalKey(whole(0, 10_000)),
+  acquire_timeout: Schema.optionalKey(Seconds),
+  idle_timeout: Schema.optionalKey(Seconds)
+})
+
+const variableName = /^[a-zA-Z][a-zA-Z0-9_]+$/u
+
+const Environment = Schema.Record(Schema.String, Schema.Union([Schema.String, Schema.Finite, Schema.Boolean])).check(
+  Schema.makeFilter((environment) =>
+    Object.keys(environment)
+      .filter((name) => !variableName.test(name))
+      .map((name) => ({
+        path: [name],
+        issue: "This is no name for a variable: a letter, then one or more letters, digits or _"
+      }))
+  )
+)
+
+/** The function's own: what is reserved is Lambda's to set. */
+const OwnEnvironment = Environment.check(
+  Schema.makeFilter((environment) =>
+    Object.keys(environment)
+      .filter((name) => reservedVariables.has(name))
+      .map((name) => ({ path: [name], issue: "This variable is reserved: Lambda sets it" }))
+  )
+)
+
+const Entry = Schema.Struct({
+  /** The code: an image, or a folder relative to the file; by default the folder of the function's name. */
+  image: Schema.optionalKey(Schema.NonEmptyString),
+  code: Schema.optionalKey(Schema.NonEmptyString),
+  runtime: Schema.optionalKey(Schema.NonEmptyString),
+  handler: Schema.optionalKey(Schema.NonEmptyString),
+  description: Schema.optionalKey(Schema.String),
+  environment: Schema.optionalKey(OwnEnvironment),
+  scaling: Schema.optionalKey(Scaling),
+  /** Seconds. */
+  timeout: Schema.optionalKey(whole(1, 900)),
+  /** Megabytes. */
+  memory_size: Schema.optionalKey(whole(128, 10_240)),
+  transport: Schema.optionalKey(Transport)
+}).check(
+  Schema.makeFilter((entry) => {
+    if (entry.image !== undefined && entry.code !== undefined) return "A function has an image or code, not both"
+    if (entry.image !== undefined && (entry.runtime ?? entry.handler) !== undefined) {
+      return "An image has its runtime and handler inside: leave them out"
+    }
+    return undefined
+  })
+)
+export type Entry = typeof Entry.Type
+
+const Defaults = Schema.Struct({
+  environment: Schema.optionalKey(Environment),
+  scaling: Schema.optionalKey(Scaling)
+})
+export type Defaults = typeof Defaults.Type
+
+export interface FunctionsFile {
+  readonly defaults: Defaults
+  /** An entry that is wrong is one line that says where and why. */
+  readonly entries: ReadonlyMap<string, Entry | string>
+  readonly warnings: ReadonlyArray<RegistryProblem>
+}
+
+type Path = ReadonlyArray<PropertyKey>
+
+/** The file's content, or one line that says why none of it can be used. `fileName` is what a person is told. */
+export const readFunctionsFile = (
+  text: string,
+  fileName: string,
+  variables: Readonly<Record<string, string>>
+): FunctionsFile | string => {
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
+  const at = (offset: number) => {
+    const { col, line } = lines.linePos(offset)
+    return `${fileName}:${line}:${col}`
+  }
+  const error = document.errors[0]
+  if (error !== undefined) return `${at(error.pos[0])}: ${error.message}`
+
+  keepEnvironmentAsWritten(document)
+  let content: unknown
+  try {
+    content = substituteAll(document.toJS() ?? {}, variables)
+  } catch (cause) {
+    return `${fileName}: ${cause instanceof Error ? cause.message : String(cause)}`
+  }
+  const place = (path: Path) => at(offsetOf(document, path))
+  if (!isRecord(content)) return `${place([])}: Expected the keys 'defaults' and 'functions'`
+  const { defaults = {}, functions = {} } = withoutNulls(content)
+  if (!isRecord(functions)) return `${place(["functions"])}: functions: Expected functions by their names`
+
+  const decode = <S extends Schema.ConstraintDecoder<unknown>>(schema: S, value: unknown, path: Path) => {
+    const result = Schema.decodeUnknownResult(schema)(isRecord(value) ? withoutNulls(value) : value)
+    return Result.isSuccess(result) ? { value: result.success } : { wrong: mistake(result.failure.issue, path, place) }
+  }
+  const decodedDefaults = decode(Defaults, defaults, ["defaults"])
+  if (decodedDefaults.wrong !== undefined) return decodedDefaults.wrong
+
+  const unknownKey = (path: Path, functionName?: string): RegistryProblem => ({
+    ...(functionName === undefined ? {} : { functionName }),
+    detail: `${place(path)}: ${path.map(String).join(".")}: this key is unknown and does nothing`
+  })
+  const warnings = [
+    ...strangers(content, { defaults, functions }, []).map((path) => unknownKey(path)),
+    ...strangers(defaults, Defaults.fields, ["defaults"]).map((path) => unknownKey(path))
+  ]
+  const entries = new Map<string, Entry | string>()
+  for (const [name, value] of Object.entries(functions)) {
+    const path = ["functions", name]
+    if (!Schema.is(FunctionName)(name)) {
+      entries.set(name, `${place(path)}: '${name}' is no function name: 1 to 64 letters, digits, - or _`)
+      continue
+    }
+    const entry = decode(Entry, value ?? {}, path)
+    entries.set(name, entry.wrong ?? entry.value)
+    warnings.push(...strangers(value, Entry.fields, path).map((path) => unknownKey(path, name)))
+  }
+  return { defaults: decodedDefaults.value, entries, warnings }
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** A key with nothing behind it is as good as absent. Not so a variable: its record is left alone. */
+const withoutNulls = (value: Record<string, unknown>): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries(value)
+      .filter(([, item]) => item !== null)
+      .map(([key, item]) => [key, key === "scaling" && isRecord(item) ? withoutNulls(item) : item])
+  )
+
+/** Environment variables are text: `VERSION: 1.10` is not to become `1.1`. */
+const keepEnvironmentAsWritten = (document: Document): void => {
+  const functions = document.get("functions", true)
+  const names = isMap(functions) ? functions.items.map((pair) => (isScalar(pair.key) ? pair.key.value : pair.key)) : []
+  for (const path of [["defaults"], ...names.map((name) => ["functions", name])]) {
+    const environment = document.hasIn(path) ? document.getIn([...path, "environment"], true) : undefined
+    if (!isMap(environment)) continue
+    for (const { value } of environment.items) {
+      if (isScalar(value) && typeof value.value === "number" && value.source !== undefined) value.value = value.source
+    }
+  }
+}
+
+/** Where the node at `path` begins, or the nearest one around it. */
+const offsetOf = (document: Document, path: Path): number => {
+  for (let length = path.length; length > 0; length--) {
+    const node = document.hasIn(path.slice(0, length)) ? document.getIn(path.slice(0, length), true) : undefined
+    if (isNode(node) && node.range) return node.range[0]
+  }
+  return document.contents?.range?.[0] ?? 0
+}
+
+const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1()
+
+const mistake = (issue: SchemaIssue.Issue, path: Path, place: (path: Path) => string): string => {
+  const [first] = issuesOf(issue).issues
+  const inner = (first?.path ?? []).map((segment) => (typeof segment === "object" ? segment.key : segment))
+  const whole = [...path, ...inner]
+  return `${place(whole)}: ${whole.map(String).join(".")}: ${first?.message ?? "is wrong"}`
+}
+
+/** The paths of the keys in `value` that no field has the name of, those of its `scaling` included. */
+const strangers = (
+  value: unknown,
+  fields: object,
+  path: ReadonlyArray<string>
+): ReadonlyArray<ReadonlyArray<string>> => {
+  if (!isRecord(value)) return []
+  const own = Object.keys(value)
+    .filter((key) => !Object.hasOwn(fields, key))
+    .map((key) => [...path, key])
+  return fields === Scaling.fields ? own : [...own, ...strangers(value.scaling, Scaling.fields, [...path, "scaling"])]
+}
