@@ -1,0 +1,61 @@
+/**
+ * Runs a Lambda function for Node.js: the program of a worker. Runs on Node.js 18 and later and on Bun, without
+ * packages. Fetches events from the Runtime API one after another and posts what became of them.
+ */
+import { logAs, logError, patchConsole } from "./console.mjs"
+import { contextOf } from "./context.mjs"
+import { UnhandledPromiseRejection } from "./errors.mjs"
+import { hasCallbacks, loadHandler } from "./handler.mjs"
+import { failure, runBuffered } from "./invoke.mjs"
+import { RuntimeClient } from "./RuntimeClient.mjs"
+
+/** The event whose handler runs, or why there is none. */
+let under = { way: "init" }
+
+const client = new RuntimeClient(process.env.AWS_LAMBDA_RUNTIME_API, () => process.exit(1))
+
+/** Tells of an error that no handler caught, and ends the process, whose state nobody knows any more. */
+const endWith = async (what, error, code) => {
+  logError(what, error)
+  const { way, requestId } = under
+  under = { way: "end" }
+  if (way === "init") await client.failInit(failure(error))
+  if (way === "event") await client.fail(requestId, failure(error))
+  if (way !== "end") process.exit(code)
+}
+
+process.on("uncaughtException", (error) => endWith("Uncaught Exception", error, 129))
+process.on("unhandledRejection", (reason, promise) =>
+  endWith("Unhandled Promise Rejection", new UnhandledPromiseRejection(reason, promise), 128)
+)
+
+const setTraceId = (traceId) => {
+  if (traceId === undefined) delete process.env._X_AMZN_TRACE_ID
+  else process.env._X_AMZN_TRACE_ID = traceId
+}
+
+const serve = async (handler, callbacks) => {
+  under = { way: "next" }
+  let { headers, body } = await client.next()
+  for (;;) {
+    const requestId = headers["lambda-runtime-aws-request-id"]
+    under = { way: "event", requestId }
+    logAs(requestId)
+    setTraceId(headers["lambda-runtime-trace-id"])
+    client.release()
+    const answer = await runBuffered(handler, JSON.parse(body), contextOf(headers), callbacks)
+    // An uncaught error has ended the event already, and is ending the process.
+    if (under.way === "end") return
+    under = { way: "next" }
+    ;({ headers, body } = await client.settle(requestId, answer))
+  }
+}
+
+patchConsole()
+const callbacks = hasCallbacks(process.env.AWS_EXECUTION_ENV)
+try {
+  const handler = await loadHandler(process.env.LAMBDA_TASK_ROOT, process.env._HANDLER ?? "", callbacks)
+  await serve(handler, callbacks)
+} catch (error) {
+  await endWith("Uncaught Exception", error, 1)
+}

@@ -1,0 +1,40 @@
+/** `console` as a function in Lambda has it: each line carries the time, the request id and the level. */
+import { format } from "node:util"
+import { errorLine } from "./errors.mjs"
+
+const levels = {
+  log: "INFO",
+  info: "INFO",
+  debug: "DEBUG",
+  trace: "TRACE",
+  warn: "WARN",
+  error: "ERROR",
+  fatal: "FATAL"
+}
+
+let requestId
+
+/** The request that the following lines belong to; before the first one Lambda prints `undefined`. */
+export const logAs = (id) => {
+  requestId = id
+}
+
+/** Both are synchronous on a pipe, so that nothing is lost when the process exits; in Bun only console.log is. */
+const bare = console.log.bind(console)
+const write =
+  process.versions.bun === undefined ? (line) => process.stdout.write(`${line}\n`) : (line) => bare("%s", line)
+
+/** A line feed in the text is written as a carriage return: one call of `console` is one line of the worker's output. */
+const log = (level, text) =>
+  write(
+    `${new Date().toISOString()}\t${requestId}\t${level}\t${text.includes("\n") ? text.replace(/\n/g, "\r") : text}`
+  )
+
+export const patchConsole = () => {
+  for (const [method, level] of Object.entries(levels)) {
+    console[method] = (...parts) => log(level, format(...parts))
+  }
+}
+
+/** `ERROR\tInvoke Error \t{…}`: what AWS's runtime writes when a handler failed. */
+export const logError = (what, error) => log("ERROR", `${what} ${errorLine(error)}`)

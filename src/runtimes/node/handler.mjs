@@ -1,0 +1,95 @@
+/** Finds the function's code by its handler setting (`src/app.handler`) as AWS's Node runtime does. */
+import { existsSync, readFileSync, statSync } from "node:fs"
+import { createRequire } from "node:module"
+import { basename, dirname, join, resolve } from "node:path"
+import { pathToFileURL } from "node:url"
+import {
+  CallbackHandlerDeprecated,
+  HandlerNotFound,
+  ImportModuleError,
+  MalformedHandlerName,
+  UserCodeSyntaxError
+} from "./errors.mjs"
+
+const require = createRequire(import.meta.url)
+
+/** From Node.js 24 on Lambda has no callbacks: a handler's result is what it returns. */
+export const hasCallbacks = (executionEnvironment) =>
+  Number(/nodejs(\d+)/.exec(executionEnvironment ?? "")?.[1] ?? 0) < 24
+
+export const loadHandler = async (taskRoot, setting, callbacks) => {
+  if (setting.includes("..")) {
+    throw new MalformedHandlerName(
+      `'${setting}' is not a valid handler name. Use absolute paths when specifying root directories in handler names.`
+    )
+  }
+  const name = basename(setting)
+  const [, file, path] = /^([^.]*)\.(.*)$/.exec(name) ?? []
+  if (file === undefined) throw new MalformedHandlerName("Bad handler")
+  const folder = resolve(taskRoot, setting.slice(0, setting.length - name.length))
+  const module = await loadModule(taskRoot, folder, file)
+  const handler = path.split(".").reduce((value, key) => value?.[key], module)
+  if (handler === undefined || handler === null) throw new HandlerNotFound(`${setting} is undefined or not exported`)
+  if (typeof handler !== "function") throw new HandlerNotFound(`${setting} is not a function`)
+  if (!callbacks && handler.length >= 3) {
+    throw new CallbackHandlerDeprecated(
+      "ERROR: AWS Lambda has removed support for callback-based function handlers starting with Node.js 24. You need to modify this function to use a supported handler signature to use Node.js 24 or later. For more information see https://docs.aws.amazon.com/lambda/latest/dg/nodejs-handler.html."
+    )
+  }
+  return handler
+}
+
+const loadModule = async (taskRoot, folder, file) => {
+  const path = join(folder, file)
+  try {
+    if (isFile(path)) return require(path)
+    if (isFile(`${path}.js`)) return isModule(folder) ? await importFile(`${path}.js`) : require(`${path}.js`)
+    if (isFile(`${path}.mjs`)) return await importFile(`${path}.mjs`)
+    if (isFile(`${path}.cjs`)) return require(`${path}.cjs`)
+    // A package: `node_modules/name`, or a folder with an index.
+    return require(require.resolve(file, { paths: [taskRoot, folder] }))
+  } catch (error) {
+    throw explain(error)
+  }
+}
+
+const isFile = (path) => existsSync(path) && statSync(path).isFile()
+const importFile = (path) => import(pathToFileURL(path).href)
+
+/** Whether the nearest package.json makes `.js` files ES modules. */
+const isModule = (folder) => {
+  const file = join(folder, "package.json")
+  if (existsSync(file)) {
+    try {
+      return JSON.parse(readFileSync(file, "utf8")).type === "module"
+    } catch {
+      return false
+    }
+  }
+  const parent = dirname(folder)
+  return parent !== folder && basename(folder) !== "node_modules" && isModule(parent)
+}
+
+/** Bun reports code that it cannot parse with classes of its own. */
+const syntaxErrorOf = (error) => {
+  if (error instanceof SyntaxError) return String(error)
+  const [first] = error instanceof AggregateError ? error.errors : [error]
+  return first?.constructor?.name === "BuildMessage" ? `SyntaxError: ${first.message}` : undefined
+}
+
+/** A package that an ES module imports and that is missing is, in Lambda, an error of the function's own. */
+const explain = (error) => {
+  const syntaxError = syntaxErrorOf(error)
+  if (syntaxError !== undefined) return withTrace(new UserCodeSyntaxError(syntaxError), error)
+  if (error?.code === "MODULE_NOT_FOUND") return new ImportModuleError(`Error: ${error.message}`)
+  return error?.constructor?.name === "ResolveMessage"
+    ? Object.assign(new Error(error.message), { code: error.code })
+    : error
+}
+
+/** The place of the mistake is in the stack of the original. */
+const withTrace = (error, original) => {
+  const place = original.stack ?? String(original.errors?.[0] ?? "")
+  error.stack = `${error.name}: ${error.message}\n${place}`
+  return error
+}
