@@ -34,6 +34,8 @@ export const lambdaRetries = {
   maxAge: Duration.hours(6)
 } satisfies Partial<AsyncOptions>
 
+type Outcome = "done" | "failed" | "throttled"
+
 /** After a throttle or a fault of the platform, which are no attempts of the function's. */
 const firstBackoff = Duration.seconds(1)
 const maxBackoff = Duration.minutes(5)
@@ -47,10 +49,12 @@ const make = Effect.fnUntraced(function* (options: AsyncOptions) {
   const running = yield* FiberSet.make<void>()
 
   /** One attempt: what came of it, as far as the next step depends on it. */
-  const attempt = (invocation: Invocation): Effect.Effect<"done" | "failed" | "throttled"> =>
+  const attempt = (invocation: Invocation) =>
     invoker.invoke(invocation).pipe(
-      Effect.map((result) => (result.functionError === undefined ? "done" : "failed")),
-      Effect.catch((error) => Effect.succeed(error._tag === "LambdaExecutionError" ? "failed" : "throttled"))
+      Effect.match({
+        onSuccess: (result): Outcome => (result.functionError === undefined ? "done" : "failed"),
+        onFailure: (error): Outcome => (error._tag === "LambdaExecutionError" ? "failed" : "throttled")
+      })
     )
 
   const run = Effect.fnUntraced(function* (invocation: Invocation) {
@@ -84,7 +88,13 @@ const make = Effect.fnUntraced(function* (options: AsyncOptions) {
       }
       accepted++
       // An event cut short by the end of the process stays counted: it is one of those that are lost.
-      yield* FiberSet.run(running, Effect.andThen(run(invocation), Effect.sync(() => accepted--)))
+      yield* FiberSet.run(
+        running,
+        Effect.andThen(
+          run(invocation),
+          Effect.sync(() => accepted--)
+        )
+      )
     })
   })
 })

@@ -73,25 +73,15 @@ export class LambdaInvoker extends Context.Service<
         let sent = false
         return Effect.acquireUseRelease(
           backend.acquireWorker(config),
-          (worker: Worker) => {
-            sent = true
-            return client.send(worker, config, invocation).pipe(
-              Effect.timeoutOrElse({
-                duration: config.timeout,
-                orElse: () =>
-                  Effect.fail(
-                    new InvocationTimedOut({
-                      functionName: config.name,
-                      timeout: config.timeout,
-                      target: targetOf(worker)
-                    })
-                  )
-              })
-            )
-          },
+          (worker: Worker) =>
+            Effect.suspend(() => {
+              sent = true
+              return client.send(worker, config, invocation)
+            }).pipe(
+              Effect.timeoutOrElse({ duration: config.timeout, orElse: () => Effect.fail(timedOut(config, worker)) })
+            ),
           // A worker that was sent the event and did not finish its answer may still be running it.
-          (worker, exit) =>
-            sent && Exit.isFailure(exit) ? backend.evictWorker(worker) : backend.releaseWorker(worker)
+          (worker, exit) => (sent && Exit.isFailure(exit) ? backend.evictWorker(worker) : backend.releaseWorker(worker))
         )
       }
 
@@ -150,7 +140,12 @@ export class LambdaInvoker extends Context.Service<
   )
 }
 
-const targetOf = (worker: Worker): string => `http://${worker.host}:${worker.port}`
+const timedOut = (config: FunctionConfig, worker: Worker) =>
+  new InvocationTimedOut({
+    functionName: config.name,
+    timeout: config.timeout,
+    target: `http://${worker.host}:${worker.port}`
+  })
 
 const executionError = (
   config: FunctionConfig,
@@ -158,7 +153,8 @@ const executionError = (
   cause: WorkerStartFailed | WorkerLost | InvocationTimedOut
 ): LambdaExecutionError => {
   const document =
-    cause._tag === "InvocationTimedOut" || (cause._tag === "WorkerStartFailed" && cause.failure.reason === "InitTimedOut")
+    cause._tag === "InvocationTimedOut" ||
+    (cause._tag === "WorkerStartFailed" && cause.failure.reason === "InitTimedOut")
       ? timeoutDocument(invocation.requestId, config.timeout)
       : exitDocument(invocation.requestId, cause._tag === "WorkerLost" ? cause.exit : cause.failure.exit)
   return new LambdaExecutionError({

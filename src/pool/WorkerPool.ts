@@ -44,8 +44,10 @@ export class WorkerPool<W> {
   readonly #lent = new Map<WorkerId, { readonly worker: Worker; readonly epoch: number }>()
   /** Starts under way, by epoch. */
   readonly #starting = new Map<number, number>()
-  /** First come, first served. The value is true once the waiter's time is up. */
-  readonly #waiters = new Map<W, boolean>()
+  /** First come, first served. */
+  readonly #waiters = new Set<W>()
+  /** Those of them whose time is up. */
+  readonly #overdue = new Set<W>()
 
   constructor(limits: PoolLimits) {
     this.#limits = limits
@@ -67,20 +69,20 @@ export class WorkerPool<W> {
     if (this.#waiters.size >= this.#limits.maxQueued) {
       return [{ _tag: "Refuse", waiter, refusal: { _tag: "QueueFull" } }]
     }
-    this.#waiters.set(waiter, false)
+    this.#waiters.add(waiter)
     return this.#starts()
   }
 
   /** A waiter's time is up. It is refused, unless a start under way is for it: then it gets what comes of that. */
   overdue(waiter: W): Array<Action<W>> {
     if (!this.#waiters.has(waiter)) return []
-    this.#waiters.set(waiter, true)
+    this.#overdue.add(waiter)
     return this.#refuseOverdue()
   }
 
   /** A waiter left. False when it had been answered already: then it has a worker, or a refusal. */
   leave(waiter: W): boolean {
-    return this.#waiters.delete(waiter)
+    return this.#dequeue(waiter)
   }
 
   /** A lent worker comes back, fit for use. One that is not lent is ignored. */
@@ -117,11 +119,12 @@ export class WorkerPool<W> {
    */
   startFailed(epoch: number, failure: StartFailure): Array<Action<W>> {
     this.#countStart(epoch, -1)
-    const [waiter] = epoch === this.#epoch ? this.#waiters.keys() : []
-    if (waiter === undefined) return this.#closed ? [] : [...this.#refuseOverdue()]
-    this.#waiters.delete(waiter)
-    const refuse: Action<W> = { _tag: "Refuse", waiter, refusal: { _tag: "StartFailed", failure } }
-    return [refuse, ...this.#starts(), ...this.#refuseOverdue()]
+    if (epoch !== this.#epoch) return [...this.#starts(), ...this.#refuseOverdue()]
+    const [waiter] = this.#waiters
+    // With nobody waiting nothing is started in its place: what `minCapacity` lacks waits for the next `fill`.
+    if (waiter === undefined) return []
+    this.#dequeue(waiter)
+    return [{ _tag: "Refuse", waiter, refusal: { _tag: "StartFailed", failure } }, ...this.#starts()]
   }
 
   /** A worker that was running before this pool was: idle, as far as there is room. */
@@ -155,8 +158,8 @@ export class WorkerPool<W> {
   /** No more workers are lent: who waits is refused, idle workers stop now, lent and starting ones as they come. */
   close(): Array<Action<W>> {
     this.#closed = true
-    const waiting = [...this.#waiters.keys()]
-    this.#waiters.clear()
+    const waiting = [...this.#waiters]
+    for (const waiter of waiting) this.#dequeue(waiter)
     return [
       ...waiting.map((waiter): Action<W> => ({ _tag: "Refuse", waiter, refusal: { _tag: "Closed" } })),
       ...this.#idle.splice(0).map(({ worker }): Action<W> => ({ _tag: "Stop", worker }))
@@ -195,12 +198,12 @@ export class WorkerPool<W> {
   #place(worker: Worker, epoch: number, nowMillis: number): Array<Action<W>> {
     const over = this.size >= this.#limits.maxCapacity
     if (this.#closed || epoch !== this.#epoch || over) return [{ _tag: "Stop", worker }, ...this.#starts()]
-    const [waiter] = this.#waiters.keys()
+    const [waiter] = this.#waiters
     if (waiter === undefined) {
       this.#idle.push({ worker, epoch, sinceMillis: nowMillis })
       return []
     }
-    this.#waiters.delete(waiter)
+    this.#dequeue(waiter)
     this.#lent.set(worker.id, { worker, epoch })
     return [{ _tag: "Lend", waiter, worker }, ...this.#refuseOverdue()]
   }
@@ -224,13 +227,19 @@ export class WorkerPool<W> {
 
   /** Refuses those whose time is up and for whom no start is under way: one start covers one waiter, oldest first. */
   #refuseOverdue(): Array<Action<W>> {
+    if (this.#overdue.size === 0) return []
     let covered = this.#starting.get(this.#epoch) ?? 0
     const refused: Array<Action<W>> = []
-    for (const [waiter, overdue] of this.#waiters) {
-      if (covered-- > 0 || !overdue) continue
-      this.#waiters.delete(waiter)
+    for (const waiter of this.#waiters) {
+      if (covered-- > 0 || !this.#overdue.has(waiter)) continue
+      this.#dequeue(waiter)
       refused.push({ _tag: "Refuse", waiter, refusal: { _tag: "TimedOut" } })
     }
     return refused
+  }
+
+  #dequeue(waiter: W): boolean {
+    this.#overdue.delete(waiter)
+    return this.#waiters.delete(waiter)
   }
 }

@@ -114,9 +114,7 @@ export class HttpConnection {
     } catch (error) {
       const status = error instanceof Malformed ? error.status : 500
       this.#abort()
-      this.#socket.end(
-        `HTTP/1.1 ${status} ${reasons[status] ?? ""}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`
-      )
+      this.#socket.end(`HTTP/1.1 ${status} ${reasons[status] ?? ""}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
     } finally {
       this.#parsing = false
     }

@@ -162,8 +162,7 @@ const errorTypeOf = (headers: Headers, fallback: string, body: Uint8Array | unde
   if (given !== undefined) return /^(Runtime|Function)\.[A-Z][a-zA-Z]+$/.test(given) ? given : fallback
   try {
     const parsed: unknown = JSON.parse(new TextDecoder().decode(body))
-    const type =
-      typeof parsed === "object" && parsed !== null && "errorType" in parsed ? parsed.errorType : undefined
+    const type = typeof parsed === "object" && parsed !== null && "errorType" in parsed ? parsed.errorType : undefined
     return typeof type === "string" ? type : fallback
   } catch {
     return fallback

@@ -1,0 +1,212 @@
+import { it } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Layer, Logger, References } from "effect"
+import { TestClock } from "effect/testing"
+import { describe, expect } from "vitest"
+import type { StartFailure } from "../../src/domain/Worker.ts"
+import { InvocationBackend, NoCapacity, WorkerStartFailed } from "../../src/invoke/InvocationBackend.ts"
+import { LambdaInvoker } from "../../src/invoke/LambdaInvoker.ts"
+import { type WorkerAnswer, WorkerClient, WorkerLost } from "../../src/invoke/WorkerClient.ts"
+import { FunctionRegistry } from "../../src/registry/FunctionRegistry.ts"
+import { functionConfig, hello, invocation, worker } from "../support/functions.ts"
+
+const w1 = worker("w1")
+const answer: WorkerAnswer = { payload: new TextEncoder().encode('"yes"') }
+const lost = (began: boolean, exit?: WorkerLost["exit"]) =>
+  new WorkerLost({ workerId: w1.id, began, target: "http://worker", cause: "gone", ...(exit ? { exit } : {}) })
+
+interface Doubles {
+  readonly send?: WorkerClient["Service"]["send"]
+  readonly acquire?: InvocationBackend["Service"]["acquireWorker"]
+}
+
+/** An invoker over doubles, what they were asked, and what was logged. */
+const invoking = ({ acquire, send }: Doubles) => {
+  const calls: Array<string> = []
+  const logged: Array<{ level: string; message: unknown; fields: Record<string, unknown> }> = []
+  const layer = LambdaInvoker.layer.pipe(
+    Layer.provide([
+      Layer.succeed(InvocationBackend, {
+        acquireWorker: (config) =>
+          Effect.andThen(
+            Effect.sync(() => void calls.push("acquire")),
+            acquire?.(config) ?? Effect.succeed(w1)
+          ),
+        releaseWorker: () => Effect.sync(() => void calls.push("release")),
+        evictWorker: () => Effect.sync(() => void calls.push("evict"))
+      }),
+      Layer.succeed(WorkerClient, { send: send ?? (() => Effect.succeed(answer)) }),
+      FunctionRegistry.layerMemory([functionConfig()])
+    ]),
+    Layer.provideMerge(
+      Logger.layer([
+        Logger.make(({ fiber, logLevel, message }) => {
+          const fields = Object.fromEntries(Object.entries(fiber.getRef(References.CurrentLogAnnotations)))
+          logged.push({ level: logLevel, message, fields })
+        })
+      ])
+    )
+  )
+  const call = (request = invocation()) =>
+    LambdaInvoker.use((invoker) => invoker.invoke(request)).pipe(Effect.provide(layer))
+  return { calls, logged, call }
+}
+
+const textOf = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
+
+describe("LambdaInvoker.invoke", () => {
+  it.effect("answers with what the worker answered, and releases it", () =>
+    Effect.gen(function* () {
+      const { call, calls } = invoking({})
+      expect(yield* call()).toEqual({ payload: answer.payload, executedVersion: "$LATEST" })
+      expect(calls).toEqual(["acquire", "release"])
+    })
+  )
+
+  it.effect("takes an error thrown by the function for an answer, and releases the worker", () =>
+    Effect.gen(function* () {
+      const { call, calls } = invoking({ send: () => Effect.succeed({ ...answer, errorType: "Error" }) })
+      expect(yield* call()).toMatchObject({ functionError: "Unhandled" })
+      expect(calls).toEqual(["acquire", "release"])
+    })
+  )
+
+  it.effect("cuts an invocation off at the function's timeout, not before, and evicts the worker", () =>
+    Effect.gen(function* () {
+      const { call, calls } = invoking({ send: () => Effect.never })
+      const running = yield* Effect.forkChild(Effect.flip(call()), { startImmediately: true })
+      yield* TestClock.adjust("2999 millis")
+      expect(running.pollUnsafe()).toBeUndefined()
+      yield* TestClock.adjust("1 millis")
+      const error = yield* Fiber.join(running)
+      expect(error).toMatchObject({ _tag: "LambdaExecutionError", cause: { _tag: "InvocationTimedOut" } })
+      expect(error._tag === "LambdaExecutionError" && JSON.parse(textOf(error.document))).toEqual({
+        errorType: "Sandbox.Timedout",
+        errorMessage: `RequestId: ${invocation().requestId} Error: Task timed out after 3.00 seconds`
+      })
+      expect(calls).toEqual(["acquire", "evict"])
+    })
+  )
+
+  it.effect.each<readonly [NonNullable<WorkerLost["exit"]>, string, string]>([
+    [{ code: 3 }, "Runtime.ExitError", "Runtime exited with error: exit status 3"],
+    [{ code: 0 }, "Runtime.ExitError", "Runtime exited without providing a reason"],
+    [{ signal: "killed" }, "Runtime.ExitError", "Runtime exited with error: signal: killed"],
+    [{ signal: "killed", outOfMemory: true }, "Runtime.OutOfMemory", "Runtime exited with error: signal: killed"]
+  ])("evicts a worker that died with %o and says %s", ([exit, errorType, text]) =>
+    Effect.gen(function* () {
+      const { call, calls } = invoking({ send: () => Effect.fail(lost(true, exit)) })
+      const error = yield* Effect.flip(call())
+      expect(error._tag === "LambdaExecutionError" && JSON.parse(textOf(error.document))).toEqual({
+        errorType,
+        errorMessage: `RequestId: ${invocation().requestId} Error: ${text}`
+      })
+      expect(calls).toEqual(["acquire", "evict"])
+    })
+  )
+
+  it.effect("gives an event that never reached its worker to another one", () =>
+    Effect.gen(function* () {
+      let sends = 0
+      const { call, calls } = invoking({
+        send: () => (++sends === 1 ? Effect.fail(lost(false)) : Effect.succeed(answer))
+      })
+      expect(yield* call()).toMatchObject({ payload: answer.payload })
+      expect(calls).toEqual(["acquire", "evict", "acquire", "release"])
+    })
+  )
+
+  it.effect("does not send an event again that a worker may have begun", () =>
+    Effect.gen(function* () {
+      const { call, calls } = invoking({ send: () => Effect.fail(lost(true)) })
+      yield* Effect.flip(call())
+      expect(calls).toEqual(["acquire", "evict"])
+    })
+  )
+
+  it.effect("evicts the worker of a caller who leaves in the middle", () =>
+    Effect.gen(function* () {
+      const { call, calls } = invoking({ send: () => Effect.never })
+      const running = yield* Effect.forkChild(call(), { startImmediately: true })
+      yield* Fiber.interrupt(running)
+      expect(calls).toEqual(["acquire", "evict"])
+    })
+  )
+
+  it.effect("keeps the worker of a caller who left before the event was sent", () =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      const { call, calls } = invoking({ acquire: () => Effect.as(Deferred.await(gate), w1) })
+      const running = yield* Effect.forkChild(call(), { startImmediately: true })
+      const leaving = yield* Effect.forkChild(Fiber.interrupt(running), { startImmediately: true })
+      yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.join(leaving)
+      expect(calls).toEqual(["acquire", "release"])
+    })
+  )
+
+  it.effect("acquires nothing for an unknown function", () =>
+    Effect.gen(function* () {
+      const { call, calls } = invoking({})
+      const error = yield* Effect.flip(call({ ...invocation(), qualifier: "7" }))
+      expect(error).toMatchObject({ _tag: "FunctionNotFound", qualifier: "7" })
+      expect(calls).toEqual([])
+    })
+  )
+
+  it.effect("passes on that there is no capacity", () =>
+    Effect.gen(function* () {
+      const { call } = invoking({
+        acquire: () => Effect.fail(new NoCapacity({ functionName: hello, reason: "QueueFull" }))
+      })
+      expect(yield* Effect.flip(call())).toMatchObject({ _tag: "NoCapacity" })
+    })
+  )
+
+  const startFailed = (failure: StartFailure) => ({
+    acquire: () => Effect.fail(new WorkerStartFailed({ functionName: hello, failure }))
+  })
+
+  it.effect("answers with the document that the function's initialisation failed with", () =>
+    Effect.gen(function* () {
+      const document = '{"errorType":"SyntaxError"}'
+      const { call } = invoking(startFailed({ reason: "InitError", detail: "", document }))
+      const result = yield* call()
+      expect(result.functionError).toBe("Unhandled")
+      expect(textOf(result.payload)).toBe(document)
+    })
+  )
+
+  it.effect("reports a process that ended while it initialised as its exit", () =>
+    Effect.gen(function* () {
+      const { call } = invoking(startFailed({ reason: "InitExited", detail: "", exit: { code: 1 } }))
+      expect(yield* Effect.flip(call())).toMatchObject({ errorType: "Runtime.ExitError" })
+    })
+  )
+
+  it.effect("fails with what the machine lacks", () =>
+    Effect.gen(function* () {
+      const { call } = invoking(startFailed({ reason: "ImageNotFound", detail: "no image" }))
+      expect(yield* Effect.flip(call())).toMatchObject({ _tag: "WorkerStartFailed", failure: { detail: "no image" } })
+    })
+  )
+
+  it.effect("logs a failed invocation with its four fields, keeping the cause in the error", () =>
+    Effect.gen(function* () {
+      const { call, logged } = invoking({ send: () => Effect.fail(lost(true, { code: 3 })) })
+      const error = yield* Effect.flip(call())
+      expect(error).toMatchObject({ _tag: "LambdaExecutionError", cause: { _tag: "WorkerLost", exit: { code: 3 } } })
+      expect(logged).toEqual([
+        {
+          level: "Error",
+          message: ["Lambda invocation failed for function 'hello'"],
+          fields: expect.objectContaining({
+            function_name: "hello",
+            target_url: "http://worker",
+            error_type: "Runtime.ExitError",
+            error_detail: "gone"
+          })
+        }
+      ])
+    })
+  )
+})

@@ -1,0 +1,291 @@
+import { it } from "@effect/vitest"
+import { Deferred, Duration, Effect, Fiber, Layer } from "effect"
+import { TestClock } from "effect/testing"
+import { describe, expect } from "vitest"
+import type { Worker } from "../../src/domain/Worker.ts"
+import { InvocationBackend } from "../../src/invoke/InvocationBackend.ts"
+import { PoolManager } from "../../src/pool/PoolManager.ts"
+import { ManagerUnreachable, ProvisionClient, ProvisionFailed } from "../../src/provision/ProvisionClient.ts"
+import { functionConfig, hello, worker } from "../support/functions.ts"
+
+type Provision = ProvisionClient["Service"]["provision"]
+
+/** A manager that starts a worker at once, unless `provision` says otherwise, and writes down what it is asked. */
+const pool = (options: { provision?: Provision; remove?: ProvisionClient["Service"]["remove"] } = {}) => {
+  const log: Array<string> = []
+  let count = 0
+  const next = () => {
+    const started = worker(`w${++count}`)
+    log.push(`+${started.id}`)
+    return started
+  }
+  const client = Layer.succeed(ProvisionClient, {
+    provision: options.provision ?? (() => Effect.sync(next)),
+    remove: (id) =>
+      Effect.andThen(
+        Effect.sync(() => void log.push(`-${id}`)),
+        options.remove?.(id) ?? Effect.void
+      ),
+    sync: Effect.succeed([])
+  })
+  return { log, layer: PoolManager.layer.pipe(Layer.provide(client)) }
+}
+
+const one = functionConfig()
+const acquire = (config = one) => InvocationBackend.use((backend) => backend.acquireWorker(config))
+const release = (lent: Worker) => InvocationBackend.use((backend) => backend.releaseWorker(lent))
+const evict = (lent: Worker) => InvocationBackend.use((backend) => backend.evictWorker(lent))
+const fork = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.forkChild(effect, { startImmediately: true })
+
+describe("PoolManager", () => {
+  it.effect("lends a released worker again", () => {
+    const { layer, log } = pool()
+    return Effect.gen(function* () {
+      const first = yield* acquire()
+      yield* release(first)
+      expect(yield* acquire()).toBe(first)
+      expect(log).toEqual(["+w1"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("hands a released worker to the one who waited longest", () => {
+    const { layer } = pool()
+    return Effect.gen(function* () {
+      const lent = yield* acquire()
+      const order: Array<number> = []
+      const waiters = yield* Effect.forEach([1, 2, 3], (place) =>
+        fork(
+          Effect.flatMap(acquire(), (given) =>
+            Effect.andThen(
+              Effect.sync(() => order.push(place)),
+              release(given)
+            )
+          )
+        )
+      )
+      yield* release(lent)
+      yield* Fiber.awaitAll(waiters)
+      expect(order).toEqual([1, 2, 3])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("refuses after the acquire timeout, not before", () => {
+    const { layer } = pool()
+    return Effect.gen(function* () {
+      yield* acquire()
+      const waiting = yield* fork(Effect.flip(acquire()))
+      yield* TestClock.adjust("4999 millis")
+      expect(waiting.pollUnsafe()).toBeUndefined()
+      yield* TestClock.adjust("1 millis")
+      expect(yield* Fiber.join(waiting)).toMatchObject({ _tag: "NoCapacity", reason: "TimedOut" })
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("lets a caller have the slow start that is under way for it, past its acquire timeout", () => {
+    const { layer } = pool({ provision: () => Effect.delay(Effect.succeed(worker("slow")), "8 seconds") })
+    return Effect.gen(function* () {
+      const waiting = yield* fork(acquire())
+      yield* TestClock.adjust("8 seconds")
+      expect((yield* Fiber.join(waiting)).id).toBe("slow")
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("refuses at once when the queue is full", () => {
+    const { layer } = pool()
+    const config = functionConfig({ maxQueued: 1 })
+    return Effect.gen(function* () {
+      yield* acquire(config)
+      yield* fork(acquire(config))
+      expect(yield* Effect.flip(acquire(config))).toMatchObject({ _tag: "NoCapacity", reason: "QueueFull" })
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("starts another worker for a waiter when one is evicted, and removes that one", () => {
+    const { layer, log } = pool()
+    return Effect.gen(function* () {
+      const lent = yield* acquire()
+      const waiting = yield* fork(acquire())
+      yield* evict(lent)
+      expect((yield* Fiber.join(waiting)).id).toBe("w2")
+      expect(log.toSorted()).toEqual(["+w1", "+w2", "-w1"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("tries to remove a worker until it is gone", () => {
+    let failures = 3
+    const { layer, log } = pool({
+      remove: () =>
+        Effect.suspend(() => (failures-- > 0 ? Effect.fail(new ManagerUnreachable({ cause: "down" })) : Effect.void))
+    })
+    return Effect.gen(function* () {
+      yield* evict(yield* acquire())
+      yield* TestClock.adjust("1 minute")
+      expect(log).toEqual(["+w1", "-w1", "-w1", "-w1", "-w1"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("loses no worker to an interrupted wait", () => {
+    const { layer, log } = pool()
+    return Effect.gen(function* () {
+      const lent = yield* acquire()
+      const waiting = yield* fork(acquire())
+      yield* Fiber.interrupt(waiting)
+      yield* release(lent)
+      expect(yield* acquire()).toBe(lent)
+      expect(log).toEqual(["+w1"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("takes a worker back from a waiter that is interrupted as it is handed one", () => {
+    const { layer, log } = pool()
+    return Effect.gen(function* () {
+      const lent = yield* acquire()
+      const borrowing = yield* fork(Effect.acquireUseRelease(acquire(), () => Effect.void, release))
+      yield* Effect.all([release(lent), Fiber.interrupt(borrowing)], { concurrency: 2 })
+      expect(yield* acquire()).toBe(lent)
+      expect(log).toEqual(["+w1"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("keeps a cold start whose caller has gone", () =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      const { layer, log } = pool({ provision: () => Effect.as(Deferred.await(gate), worker("paid-for")) })
+      yield* Effect.gen(function* () {
+        const borrowing = yield* fork(Effect.acquireUseRelease(acquire(), () => Effect.never, release))
+        yield* Fiber.interrupt(borrowing)
+        yield* Deferred.succeed(gate, undefined)
+        expect((yield* acquire()).id).toBe("paid-for")
+        expect(log).toEqual([])
+      }).pipe(Effect.provide(layer))
+    })
+  )
+
+  it.effect("tells the one who waited longest that a start failed, and tries again for the next", () => {
+    let count = 0
+    const { layer } = pool({
+      provision: () =>
+        ++count === 1
+          ? Effect.andThen(
+              Effect.yieldNow,
+              new ProvisionFailed({ functionName: hello, failure: { reason: "ImageNotFound", detail: "no image" } })
+            )
+          : Effect.succeed(worker("second"))
+    })
+    return Effect.gen(function* () {
+      const both = yield* Effect.forEach([1, 2], () => fork(Effect.result(acquire())))
+      const [first, second] = yield* Effect.forEach(both, (fiber) => Fiber.join(fiber))
+      expect(first).toMatchObject({ failure: { _tag: "WorkerStartFailed", failure: { detail: "no image" } } })
+      expect(second).toMatchObject({ success: { id: "second" } })
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("answers its caller, and keeps the place, when a provisioner has a bug", () => {
+    let count = 0
+    const { layer } = pool({
+      provision: () => (++count === 1 ? Effect.die(new Error("bug")) : Effect.succeed(worker("w")))
+    })
+    return Effect.gen(function* () {
+      expect(yield* Effect.flip(acquire())).toMatchObject({ _tag: "WorkerStartFailed" })
+      expect((yield* acquire()).id).toBe("w")
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("serves a changed function by workers started after the change, and never goes back", () => {
+    const { layer, log } = pool()
+    const before = functionConfig({ maxCapacity: 2 })
+    const after = functionConfig({ maxCapacity: 2, environment: { CHANGED: "yes" } })
+    return Effect.gen(function* () {
+      const running = yield* acquire(before)
+      yield* release(yield* acquire(before))
+      const fresh = yield* acquire(after)
+      expect(fresh.id).toBe("w3")
+      yield* release(running)
+      yield* release(fresh)
+      expect((yield* acquire(before)).id).toBe("w3")
+      expect(log.toSorted()).toEqual(["+w1", "+w2", "+w3", "-w1", "-w2"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("removes workers idle for the function's whole idle timeout, and keeps the least capacity", () => {
+    const { layer, log } = pool()
+    const config = functionConfig({ maxCapacity: 2, minCapacity: 1, idleTimeout: Duration.minutes(1) })
+    return Effect.gen(function* () {
+      const pools = yield* PoolManager
+      const [a, b] = [yield* acquire(config), yield* acquire(config)]
+      yield* release(a)
+      yield* TestClock.adjust("59 seconds")
+      yield* release(b)
+      yield* pools.pruneIdle
+      expect(log).toEqual(["+w1", "+w2"])
+      yield* TestClock.adjust("1 second")
+      yield* pools.pruneIdle
+      yield* TestClock.adjust("1 hour")
+      yield* pools.pruneIdle
+      expect(log).toEqual(["+w1", "+w2", "-w1"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("does not lend a worker that it was told is gone", () => {
+    const { layer } = pool()
+    return Effect.gen(function* () {
+      const pools = yield* PoolManager
+      const lent = yield* acquire()
+      yield* release(lent)
+      yield* pools.forget([lent.id])
+      expect((yield* acquire()).id).toBe("w2")
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("at its end refuses who waits and removes every idle worker", () => {
+    const { layer, log } = pool()
+    return Effect.gen(function* () {
+      const scope = yield* Effect.scope
+      const built = yield* Layer.buildWithScope(layer, scope)
+      yield* Effect.gen(function* () {
+        yield* release(yield* acquire())
+      }).pipe(Effect.provide(built))
+    }).pipe(Effect.scoped, Effect.andThen(Effect.sync(() => expect(log).toEqual(["+w1", "-w1"]))))
+  })
+
+  it.live("lends no more than the capacity, and loses nothing, in a storm of callers who leave", () => {
+    const { layer } = pool({
+      provision: () =>
+        Effect.delay(
+          Effect.sync(() => worker(`w${Math.random()}`)),
+          Math.random() * 3
+        )
+    })
+    const config = functionConfig({ maxCapacity: 3, maxQueued: 2000, acquireTimeout: Duration.millis(800) })
+    return Effect.gen(function* () {
+      let lent = 0
+      let peak = 0
+      const callers = yield* Effect.forEach(Array.from({ length: 1000 }), (_, i) =>
+        Effect.acquireUseRelease(
+          acquire(config),
+          () =>
+            Effect.andThen(
+              Effect.sync(() => {
+                peak = Math.max(peak, ++lent)
+              }),
+              Effect.sleep(Math.random())
+            ),
+          (given) => {
+            lent--
+            return i % 20 === 0 ? evict(given) : release(given)
+          }
+        ).pipe(Effect.delay(Math.random() * 50), Effect.forkChild)
+      )
+      yield* Effect.forEach(
+        callers,
+        (caller, i) =>
+          i % 3 === 0 ? Effect.delay(Fiber.interrupt(caller), Math.random() * 60) : Effect.asVoid(Fiber.await(caller)),
+        { concurrency: "unbounded", discard: true }
+      )
+      expect(peak).toBeLessThanOrEqual(3)
+      const all = yield* Effect.forEach([1, 2, 3], () => acquire(config))
+      expect(new Set(all.map(({ id }) => id)).size).toBe(3)
+      expect(yield* Effect.flip(acquire(config))).toMatchObject({ _tag: "NoCapacity", reason: "TimedOut" })
+    }).pipe(Effect.provide(layer))
+  })
+})
