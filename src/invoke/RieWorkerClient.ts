@@ -1,0 +1,106 @@
+/**
+ * WorkerClient for images with AWS's Runtime Interface Emulator: events are posted to it.
+ *
+ * The emulator answers 200 also where the function failed, without a header that says so (`LAMBDA-CONTRACT.md`
+ * section 8.1). Whether it did is a guess from the answer; the Runtime API is the transport that knows.
+ */
+import { Duration, Effect, Layer } from "effect"
+import type { Invocation } from "../domain/Invocation.ts"
+import type { Worker } from "../domain/Worker.ts"
+import { errorDocument, timeoutDocument } from "./errorDocuments.ts"
+import { HttpClient, type HttpResponse } from "./HttpClient.ts"
+import { type WorkerAnswer, WorkerClient, WorkerLost } from "./WorkerClient.ts"
+
+const path = "/2015-03-31/functions/function/invocations"
+
+export const layer = Layer.effect(
+  WorkerClient,
+  Effect.gen(function* () {
+    const http = yield* HttpClient.make
+    return WorkerClient.of({
+      send: (worker, _config, invocation) => {
+        const address = { host: worker.host, port: worker.port, secure: false }
+        const lost = (began: boolean, cause: unknown) =>
+          Effect.fail(new WorkerLost({ workerId: worker.id, began, target: targetOf(worker), cause }))
+        return http
+          .send(address, { method: "POST", path, headers: headersOf(invocation), body: invocation.payload })
+          .pipe(
+            Effect.catch((error) => lost(error._tag === "ExchangeBroken", error.cause)),
+            Effect.flatMap((response) =>
+              response.status === 200
+                ? read(response, invocation)
+                : lost(
+                    true,
+                    new Error(`the emulator answered ${response.status}: ${snippet(response.body.toString())}`)
+                  )
+            )
+          )
+      }
+    })
+  })
+)
+
+const targetOf = (worker: Worker): string => `http://${worker.host}:${worker.port}${path}`
+
+const headersOf = (invocation: Invocation): ReadonlyArray<readonly [string, string]> => [
+  ["Content-Type", "application/json"],
+  ...(invocation.traceId === "" ? [] : [["X-Amzn-Trace-Id", invocation.traceId] as const]),
+  ["X-Amz-Client-Context", Buffer.from(JSON.stringify(clientContext(invocation))).toString("base64")]
+]
+
+/** What the caller sent, with the trace in `custom.trace_id`, where functions that cannot see the header look for it. */
+const clientContext = ({ clientContext, traceId }: Invocation): Record<string, unknown> => {
+  const given = parse(clientContext ?? "{}")
+  const context = isRecord(given) ? given : {}
+  const custom = isRecord(context.custom) ? context.custom : {}
+  return { ...context, custom: traceId === "" ? custom : { ...custom, trace_id: traceId } }
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** The value of a JSON text; undefined when it is none. */
+const parse = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+const snippet = (text: string): string => text.slice(0, 200)
+
+const read = (response: HttpResponse, invocation: Invocation): Effect.Effect<WorkerAnswer> => {
+  const text = response.body.toString()
+  const value = parse(text)
+  const answer = { payload: response.body }
+  if (value === undefined) {
+    const timedOut = /^Task timed out after (\d+\.\d\d) seconds$/.exec(text.trim())?.[1]
+    if (timedOut !== undefined) {
+      const document = timeoutDocument(invocation.requestId, Duration.seconds(Number(timedOut)))
+      return Effect.succeed({ payload: errorDocument(document), errorType: document.errorType })
+    }
+    return Effect.logWarning("Failed to parse Lambda response body as JSON. Returning as string.").pipe(
+      Effect.annotateLogs({
+        snippet: snippet(text),
+        status_code: response.status,
+        function_name: invocation.functionName,
+        aws_request_id: invocation.requestId
+      }),
+      Effect.as(answer)
+    )
+  }
+  const errorType = guessErrorType(response, value)
+  return Effect.succeed(errorType === undefined ? answer : { ...answer, errorType })
+}
+
+/**
+ * An error document always has both texts, `errorType` and `errorMessage`; a result that has both is taken for one by
+ * mistake, and one that has a single of them is not. Images that set the header on errors need no guess.
+ */
+const guessErrorType = (response: HttpResponse, value: unknown): string | undefined => {
+  const fields = isRecord(value) ? value : {}
+  const typed = typeof fields.errorType === "string" ? fields.errorType : undefined
+  if (response.headers.has("x-amz-function-error")) return typed ?? "Function.Unknown"
+  return typeof fields.errorMessage === "string" ? typed : undefined
+}
