@@ -1,0 +1,18 @@
+/** The gateway's API document, apart from its operations. */
+import type { ApiDescription } from "../docs/openApi.ts"
+import { FunctionError, RequestError, ServiceError, ThrottledError } from "./errors.ts"
+import { Health, Readiness } from "./healthOperations.ts"
+
+export const gatewayDescription: ApiDescription = {
+  info: {
+    title: "Irori gateway",
+    version: "0.1.0",
+    description:
+      "The API of AWS Lambda on your own machine. Any AWS SDK speaks it with this server as its endpoint; this document is for clients that are made from one, and for trying it out."
+  },
+  tags: [
+    { name: "Invocation", description: "Running functions" },
+    { name: "Health", description: "Is it up?" }
+  ],
+  schemas: { ServiceError, RequestError, ThrottledError, FunctionError, Health, Readiness }
+}

@@ -1,0 +1,62 @@
+/**
+ * One request and its answer: the ids by which both are found again, on the way in and on the way out, and the line
+ * in the access log. What is asked and what is answered is the routes' business.
+ */
+import { randomBytes, randomUUID } from "node:crypto"
+import { Effect, type ManagedRuntime } from "effect"
+import { Elysia } from "elysia"
+import { formatTraceId, newTraceId, parseTraceId, type TraceId } from "../../src/domain/TraceId.ts"
+
+export interface Exchange {
+  /** `x-amzn-RequestId`, and the id of the invocation if it becomes one. */
+  readonly requestId: string
+  readonly trace: TraceId
+  /** Of `performance.now()`. */
+  readonly startedMillis: number
+}
+
+const exchanges = new WeakMap<Request, Exchange>()
+
+/** The same one for the same request, whoever asks first. */
+export const exchangeOf = (request: Request): Exchange => {
+  const known = exchanges.get(request)
+  if (known !== undefined) return known
+  const header = request.headers.get("x-amzn-trace-id")
+  const exchange = {
+    requestId: randomUUID(),
+    trace: (header === null ? undefined : parseTraceId(header)) ?? newTraceId(Date.now(), randomHex(12)),
+    startedMillis: performance.now()
+  }
+  exchanges.set(request, exchange)
+  return exchange
+}
+
+/** Two hexadecimal digits for each of `bytes`. */
+export const randomHex = (bytes: number): string => randomBytes(bytes).toString("hex")
+
+/** Every route of the application that this is used in has the ids in its headers and a line in the log. */
+export const exchange = (runtime: ManagedRuntime.ManagedRuntime<never, never>) =>
+  new Elysia({ name: "exchange" })
+    .onRequest(({ request, set }) => {
+      const { requestId, trace } = exchangeOf(request)
+      set.headers["x-amzn-RequestId"] = requestId
+      set.headers["X-Amzn-Trace-Id"] = formatTraceId(trace)
+    })
+    .onAfterResponse({ as: "global" }, ({ request, path, set, server, responseValue }) => {
+      const { requestId, trace, startedMillis } = exchangeOf(request)
+      const status = responseValue instanceof Response ? responseValue.status : set.status
+      runtime.runFork(
+        Effect.logInfo(`${request.method} ${path} ${status}`).pipe(
+          Effect.annotateLogs({
+            trace_id: trace.root,
+            aws_request_id: requestId,
+            method: request.method,
+            path,
+            status,
+            latency_ms: Math.round((performance.now() - startedMillis) * 100) / 100,
+            user_agent: request.headers.get("user-agent") ?? "",
+            client_ip: server?.requestIP(request)?.address ?? ""
+          })
+        )
+      )
+    })

@@ -1,0 +1,79 @@
+/** The public face: Lambda's Invoke API and the health of the process. Turns HTTP into calls, and decides nothing. */
+import type { ManagedRuntime } from "effect"
+import { Elysia } from "elysia"
+import type { Owner } from "../../src/domain/FunctionName.ts"
+import type { AsyncInvoker } from "../../src/invoke/AsyncInvoker.ts"
+import type { LambdaInvoker } from "../../src/invoke/LambdaInvoker.ts"
+import type { FunctionRegistry } from "../../src/registry/FunctionRegistry.ts"
+import { errorResponse, Fault, OperationUnknown, PathUnreadable } from "./errors.ts"
+import { exchange } from "./exchange.ts"
+import { health } from "./health.ts"
+import { invoke } from "./invoke.ts"
+import { logFault } from "./respond.ts"
+
+export interface GatewayOptions {
+  readonly owner: Owner
+  /** The largest event of an invocation whose answer is waited for; Lambda's is 6291456. */
+  readonly maxPayloadBytes: number
+  /** The largest event of an asynchronous invocation; Lambda's is 1048576. */
+  readonly maxEventBytes: number
+}
+
+export type GatewayServices = LambdaInvoker | AsyncInvoker | FunctionRegistry
+
+export const gateway = (runtime: ManagedRuntime.ManagedRuntime<GatewayServices, never>, options: GatewayOptions) =>
+  new Elysia({ name: "gateway" })
+    .use(exchange(runtime))
+    // The router would fail on such a path, in ways that differ between servers.
+    .onRequest(({ request, set }) => {
+      if (isReadable(request.url)) return
+      const response = errorResponse(new PathUnreadable(), options.owner)
+      set.status = response.status
+      return response
+    })
+    .onError({ as: "global" }, ({ code, error, request, path, set }) => {
+      // A status that a route has thrown on purpose.
+      if (typeof code === "number") return
+      const response = explain(runtime, options.owner, { code, error, request, path })
+      set.status = response.status
+      return response
+    })
+    .use(health(runtime, options.owner))
+    .use(invoke(runtime, options))
+
+/** What no route has answered: an unknown path, a malformed request, a bug. */
+const explain = (
+  runtime: ManagedRuntime.ManagedRuntime<never, never>,
+  owner: Owner,
+  failed: { readonly code: string; readonly error: unknown; readonly request: Request; readonly path: string }
+): Response => {
+  const isLambdaApi = apiPath.test(failed.path)
+  switch (failed.code) {
+    case "NOT_FOUND":
+      return isLambdaApi
+        ? errorResponse(new OperationUnknown({ method: failed.request.method, path: failed.path }), owner)
+        : Response.json({ message: "Not Found" }, { status: 404 })
+    case "PARSE":
+    case "VALIDATION":
+    case "INVALID_COOKIE_SIGNATURE":
+      return Response.json({ message: "Bad Request" }, { status: 400 })
+    default:
+      logFault(runtime, failed.request, failed.error)
+      return isLambdaApi
+        ? errorResponse(new Fault(), owner)
+        : Response.json({ message: "Internal Server Error" }, { status: 500 })
+  }
+}
+
+/** All of Lambda's paths begin with the date of their version. */
+const apiPath = /^\/\d{4}-\d{2}-\d{2}\//
+
+const isReadable = (url: string): boolean => {
+  if (!url.includes("%")) return true
+  try {
+    decodeURIComponent(url.split("?", 1)[0]!)
+    return true
+  } catch {
+    return false
+  }
+}

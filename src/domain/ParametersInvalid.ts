@@ -1,0 +1,24 @@
+/** Parameters that break the API model's pattern, range or enum, told in the words of Lambda's `ValidationException`. */
+import { Schema } from "effect"
+
+export const Violation = Schema.Struct({
+  /** As the caller gave it. */
+  value: Schema.String,
+  /** Lower camel case: `functionName`. */
+  field: Schema.String,
+  /** `Member must …` */
+  constraint: Schema.String
+})
+export type Violation = typeof Violation.Type
+
+export class ParametersInvalid extends Schema.TaggedError<ParametersInvalid>()("ParametersInvalid", {
+  /** At least one, in the order in which they are told. */
+  violations: Schema.Array(Violation)
+}) {
+  override get message() {
+    const texts = this.violations.map(
+      ({ value, field, constraint }) => `Value '${value}' at '${field}' failed to satisfy constraint: ${constraint}`
+    )
+    return `${texts.length} validation error${texts.length === 1 ? "" : "s"} detected: ${texts.join("; ")}`
+  }
+}
