@@ -11,6 +11,8 @@ export interface Exchange {
   /** `x-amzn-RequestId`, and the id of the invocation if it becomes one. */
   readonly requestId: string
   readonly trace: TraceId
+  /** Of the connection, which may be a proxy's; empty where the server does not tell. */
+  readonly clientIp: string
   /** Of `performance.now()`. */
   readonly startedMillis: number
 }
@@ -18,13 +20,14 @@ export interface Exchange {
 const exchanges = new WeakMap<Request, Exchange>()
 
 /** The same one for the same request, whoever asks first. */
-export const exchangeOf = (request: Request): Exchange => {
+export const exchangeOf = (request: Request, clientIp = ""): Exchange => {
   const known = exchanges.get(request)
   if (known !== undefined) return known
   const header = request.headers.get("x-amzn-trace-id")
   const exchange = {
     requestId: randomUUID(),
     trace: (header === null ? undefined : parseTraceId(header)) ?? newTraceId(Date.now(), randomHex(12)),
+    clientIp,
     startedMillis: performance.now()
   }
   exchanges.set(request, exchange)
@@ -37,13 +40,14 @@ export const randomHex = (bytes: number): string => randomBytes(bytes).toString(
 /** Every route of the application that this is used in has the ids in its headers and a line in the log. */
 export const exchange = (runtime: ManagedRuntime.ManagedRuntime<never, never>) =>
   new Elysia({ name: "exchange" })
-    .onRequest(({ request, set }) => {
-      const { requestId, trace } = exchangeOf(request)
+    .onRequest(({ request, set, server }) => {
+      // Once the answer is sent, the server has forgotten the address.
+      const { requestId, trace } = exchangeOf(request, server?.requestIP(request)?.address)
       set.headers["x-amzn-RequestId"] = requestId
       set.headers["X-Amzn-Trace-Id"] = formatTraceId(trace)
     })
-    .onAfterResponse({ as: "global" }, ({ request, path, set, server, responseValue }) => {
-      const { requestId, trace, startedMillis } = exchangeOf(request)
+    .onAfterResponse({ as: "global" }, ({ request, path, set, responseValue }) => {
+      const { requestId, trace, clientIp, startedMillis } = exchangeOf(request)
       const status = responseValue instanceof Response ? responseValue.status : set.status
       runtime.runFork(
         Effect.logInfo(`${request.method} ${path} ${status}`).pipe(
@@ -55,7 +59,7 @@ export const exchange = (runtime: ManagedRuntime.ManagedRuntime<never, never>) =
             status,
             latency_ms: Math.round((performance.now() - startedMillis) * 100) / 100,
             user_agent: request.headers.get("user-agent") ?? "",
-            client_ip: server?.requestIP(request)?.address ?? ""
+            client_ip: clientIp
           })
         )
       )

@@ -24,12 +24,10 @@ export type GatewayServices = LambdaInvoker | AsyncInvoker | FunctionRegistry
 export const gateway = (runtime: ManagedRuntime.ManagedRuntime<GatewayServices, never>, options: GatewayOptions) =>
   new Elysia({ name: "gateway" })
     .use(exchange(runtime))
-    // The router would fail on such a path, in ways that differ between servers.
-    .onRequest(({ request, set }) => {
-      if (isReadable(request.url)) return
-      const response = errorResponse(new PathUnreadable(), options.owner)
-      set.status = response.status
-      return response
+    // The router would fail on such a path, in ways that differ between servers. Thrown, not returned: what is returned
+    // here goes past the access log.
+    .onRequest(({ request }) => {
+      if (!isReadable(request.url)) throw new PathUnreadable()
     })
     .onError({ as: "global" }, ({ code, error, request, path, set }) => {
       // A status that a route has thrown on purpose.
@@ -47,6 +45,7 @@ const explain = (
   owner: Owner,
   failed: { readonly code: string; readonly error: unknown; readonly request: Request; readonly path: string }
 ): Response => {
+  if (failed.error instanceof PathUnreadable) return errorResponse(failed.error, owner)
   const isLambdaApi = apiPath.test(failed.path)
   switch (failed.code) {
     case "NOT_FOUND":

@@ -1,0 +1,89 @@
+/** The gateway over doubles: what its routes hand on is written down, what comes back is the test's to say. */
+import { Cause, Effect, Layer, Logger, ManagedRuntime, References } from "effect"
+import { gateway } from "../../plugins/gateway/index.ts"
+import type { Invocation } from "../../src/domain/Invocation.ts"
+import { AsyncInvoker } from "../../src/invoke/AsyncInvoker.ts"
+import { LambdaInvoker } from "../../src/invoke/LambdaInvoker.ts"
+import { FunctionRegistry, type RegistryProblem } from "../../src/registry/FunctionRegistry.ts"
+import { functionConfig } from "../support/functions.ts"
+
+export const owner = { region: "us-east-1", accountId: "123456789012" }
+export const arn = "arn:aws:lambda:us-east-1:123456789012:function"
+
+export interface LogEntry {
+  readonly level: string
+  readonly message: string
+  readonly annotations: Readonly<Record<string, unknown>>
+}
+
+interface Doubles {
+  readonly invoke?: LambdaInvoker["Service"]["invoke"]
+  readonly enqueue?: AsyncInvoker["Service"]["enqueue"]
+  readonly problems?: ReadonlyArray<RegistryProblem>
+  readonly maxPayloadBytes?: number
+  readonly maxEventBytes?: number
+}
+
+/** There is one function, `hello`; by default it answers with its event. */
+export const gatewayApp = (doubles: Doubles = {}) => {
+  const invoked: Array<Invocation> = []
+  const enqueued: Array<Invocation> = []
+  const log: Array<LogEntry> = []
+  const logger = Logger.make(({ logLevel, message, fiber, cause }) => {
+    const parts = [message].flat().map((part) => (part instanceof Error ? (part.stack ?? "") : String(part)))
+    log.push({
+      level: logLevel,
+      message: [...parts, Cause.pretty(cause)].join("\n").trim(),
+      annotations: { ...fiber.getRef(References.CurrentLogAnnotations) }
+    })
+  })
+  const runtime = ManagedRuntime.make(
+    Layer.mergeAll(
+      Layer.succeed(LambdaInvoker, {
+        invoke: (invocation) => {
+          invoked.push(invocation)
+          return (
+            doubles.invoke?.(invocation) ?? Effect.succeed({ payload: invocation.payload, executedVersion: "$LATEST" })
+          )
+        }
+      }),
+      Layer.succeed(AsyncInvoker, {
+        enqueue: (invocation) => {
+          enqueued.push(invocation)
+          return doubles.enqueue?.(invocation) ?? Effect.void
+        }
+      }),
+      FunctionRegistry.layerMemory([functionConfig()], doubles.problems),
+      Logger.layer([logger])
+    )
+  )
+  const app = gateway(runtime, {
+    owner,
+    maxPayloadBytes: doubles.maxPayloadBytes ?? 6_291_456,
+    maxEventBytes: doubles.maxEventBytes ?? 1_048_576
+  })
+  const request = (path: string, init?: RequestInit) => app.handle(new Request(`http://localhost${path}`, init))
+  return {
+    app,
+    runtime,
+    invoked,
+    enqueued,
+    log,
+    request,
+    /** `path` is what comes after `functions/`: a name and a query, if any. */
+    invoke: (
+      name: string,
+      body: RequestInit["body"] = "{}",
+      headers: Record<string, string> = {},
+      init: RequestInit = {}
+    ) => {
+      const [functionName, query] = name.split("?")
+      return request(`/2015-03-31/functions/${functionName}/invocations${query === undefined ? "" : `?${query}`}`, {
+        method: "POST",
+        body,
+        headers,
+        ...init
+      })
+    }
+  }
+}
