@@ -68,11 +68,14 @@ type State =
 
 export class RuntimeSession {
   #state: State = { is: "Initializing" }
-  #initialized: (failure: StartFailure | undefined) => void = () => {}
+  /** How initialisation ended, once it has. */
+  #initialization: { readonly failure: StartFailure | undefined } | undefined
+  #notify: (failure: StartFailure | undefined) => void = () => {}
 
-  /** `done` is called once: with nothing when the runtime is ready, else with why it is not. */
+  /** `done` is called once, at once if it is known: with nothing when the runtime is ready, else with why it is not. */
   onInitialized(done: (failure: StartFailure | undefined) => void): void {
-    this.#initialized = done
+    if (this.#initialization === undefined) this.#notify = done
+    else done(this.#initialization.failure)
   }
 
   /** `GET …/invocation/next`: `poll` is called with an event, now or later. Undefined when that is in order. */
@@ -80,7 +83,7 @@ export class RuntimeSession {
     const state = this.#state
     if (state.is === "Initializing") {
       this.#state = { is: "Polling", poll }
-      this.#initialized(undefined)
+      this.#endInitialization(undefined)
       return undefined
     }
     if (state.is === "Between") {
@@ -125,7 +128,7 @@ export class RuntimeSession {
   failInit(errorType: string, document: string): Refusal | undefined {
     if (this.#state.is !== "Initializing") return outOfOrder
     this.#state = { is: "Ended", exit: undefined }
-    this.#initialized({
+    this.#endInitialization({
       reason: "InitError",
       errorType,
       document,
@@ -161,12 +164,17 @@ export class RuntimeSession {
     if (state.is === "Running") state.delivery.done({ _tag: "Lost", began: true, exit, why })
     if (state.is === "Between") state.next?.done({ _tag: "Lost", began: false, exit, why })
     if (state.is === "Initializing") {
-      this.#initialized({
+      this.#endInitialization({
         reason: "InitExited",
         detail: `The function's process ended before it was ready: ${why}.`,
         ...(exit === undefined ? {} : { exit })
       })
     }
+  }
+
+  #endInitialization(failure: StartFailure | undefined): void {
+    this.#initialization = { failure }
+    this.#notify(failure)
   }
 
   #take(delivery: Delivery, poll: (event: RuntimeEvent) => void): void {

@@ -1,0 +1,201 @@
+/**
+ * Every setting: what it means, its unit, its default, its environment variable. The only file that reads the
+ * environment. A value that cannot be used stops the start with one line that names the variable.
+ */
+import { availableParallelism } from "node:os"
+import process from "node:process"
+import { Config, ConfigProvider, Duration, Effect, Option, Schema } from "effect"
+
+/** A setting has a value that cannot be used, or two settings contradict each other. */
+export class SettingInvalid extends Schema.TaggedError<SettingInvalid>()("SettingInvalid", {
+  detail: Schema.String
+}) {
+  override get message() {
+    return this.detail
+  }
+}
+
+/** A number of seconds, fractions allowed, from `least` up. */
+const Seconds = (name: string, fallback: number, least = 0) =>
+  Config.schema(Schema.FiniteFromString.check(Schema.isGreaterThanOrEqualTo(least)), name).pipe(
+    Config.withDefault(fallback),
+    Config.map(Duration.seconds)
+  )
+
+const Whole = (name: string, fallback: number, least = 1, most = Number.MAX_SAFE_INTEGER) =>
+  Config.schema(
+    Schema.FiniteFromString.check(Schema.isInt(), Schema.isBetween({ minimum: least, maximum: most })),
+    name
+  ).pipe(Config.withDefault(fallback))
+
+const Text = (name: string, fallback: string) => Config.NonEmptyString(name).pipe(Config.withDefault(fallback))
+
+const Choice = <const L extends ReadonlyArray<string>>(name: string, choices: L, fallback: L[number]) =>
+  Config.Literals(choices, name).pipe(Config.withDefault(fallback))
+
+const roles = ["all", "gateway", "manager"] as const
+const provisioners = ["auto", "docker", "process"] as const
+const logFormats = ["auto", "json", "pretty"] as const
+const logLevels = ["DEBUG", "INFO", "WARN", "WARNING", "ERROR"] as const
+
+const settings = Config.all({
+  /** Which half runs in this process: `all` is both, without a hop between them. */
+  role: Choice("IRORI_ROLE", roles, "all"),
+  /** The address to listen on. Any but a loopback address needs `IRORI_API_KEY`. */
+  host: Text("IRORI_HOST", "127.0.0.1"),
+  /** TCP port, 0 for any free one; by default 3000, and 3001 for a manager of its own. */
+  port: Config.option(
+    Config.schema(
+      Schema.FiniteFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 0, maximum: 65535 })),
+      "IRORI_PORT"
+    )
+  ),
+  /** Callers of the Lambda API must send it as `x-api-key`; at least 16 characters. Without it nobody is asked. */
+  apiKey: Config.option(Config.NonEmptyString("IRORI_API_KEY")),
+  /** The folder for all that outlives the process. One process of each role at a time. */
+  stateDir: Text("IRORI_STATE_DIR", ".irori"),
+  /** The folder of functions, with `functions.yml` in it. */
+  functionsDir: Text("IRORI_FUNCTIONS_DIR", "examples/functions"),
+  /** Who runs workers. `auto` decides per function. */
+  provisioner: Choice("IRORI_PROVISIONER", provisioners, "auto"),
+  /** Region and account of every ARN. */
+  region: Text("AWS_REGION", "us-east-1"),
+  accountId: Config.schema(Schema.String.check(Schema.isPattern(/^\d{12}$/u)), "IRORI_ACCOUNT_ID").pipe(
+    Config.withDefault("000000000000")
+  ),
+  /** Where the manager is, for a gateway of its own. */
+  managerUrl: Config.option(Config.URL("IRORI_MANAGER_URL")),
+  /** What gateway and manager know each other by; by default a random one kept in the state folder. */
+  managerToken: Config.option(Config.NonEmptyString("IRORI_MANAGER_TOKEN")),
+  /** Folders, separated by `:`, from which a manager mounts code, beside the functions' and the state folder. */
+  codeRoots: Text("IRORI_CODE_ROOTS", "").pipe(Config.orElse(() => Config.succeed(""))),
+  /** The longest a gateway waits for its manager to do one thing. */
+  managerTimeout: Seconds("ORCHESTRATOR_TIMEOUT", 60, 1),
+  /** A worker that no gateway has named in a heartbeat for so long is removed by the manager. */
+  leaseTimeout: Seconds("IRORI_LEASE_TIMEOUT", 300, 1),
+
+  /** Workers a function may have at once, unless it says otherwise. */
+  maxCapacity: Whole("DEFAULT_MAX_CAPACITY", 10),
+  /** Workers of a function kept warm, unless it says otherwise. */
+  minCapacity: Whole("DEFAULT_MIN_CAPACITY", 0, 0),
+  /** The longest a caller waits for a place, unless the function says otherwise; 0 refuses whenever all are taken. */
+  acquireTimeout: Seconds("POOL_ACQUIRE_TIMEOUT", 30),
+  /** Callers of one function that wait at once; one more is refused at once with 429. */
+  maxQueued: Whole("IRORI_MAX_QUEUED", 1000, 0),
+  /** Workers idle for so long are removed, unless the function says otherwise. */
+  idleTimeout: Seconds("GATEWAY_IDLE_TIMEOUT_SECONDS", 300),
+  /** How often the janitor sweeps. */
+  heartbeatInterval: Seconds("HEARTBEAT_INTERVAL", 30, 0.1),
+  /** No invocation runs longer, whatever its function's timeout. */
+  invokeTimeout: Seconds("LAMBDA_INVOKE_TIMEOUT", 900, 0.001),
+  /** How long a function may initialise; past it that is tried once more within the function's own timeout. */
+  initTimeout: Seconds("IRORI_INIT_TIMEOUT", 10, 0.001),
+  /** Bytes of an event given in a synchronous invocation; more is answered with 413. */
+  maxPayloadBytes: Whole("IRORI_MAX_PAYLOAD_BYTES", 6 * 1024 * 1024),
+  /** Bytes of an event given in an asynchronous one. */
+  maxEventBytes: Whole("IRORI_MAX_EVENT_BYTES", 1024 * 1024),
+  /** Asynchronous events that may wait or run at once; one more is refused with 429. */
+  maxEvents: Whole("IRORI_MAX_EVENTS", 10_000),
+  /** How long running invocations may go on after SIGTERM; then they are cut off. */
+  shutdownTimeout: Seconds("IRORI_SHUTDOWN_TIMEOUT", 30),
+
+  /** The Docker engine: `unix://…` or `tcp://…`. */
+  dockerHost: Text("DOCKER_HOST", "unix:///var/run/docker.sock"),
+  /** Docker operations at once. */
+  dockerMaxWorkers: Whole("DOCKER_MAX_WORKERS", 20),
+  /** Container starts at once, which are dear: by default twice the cores. */
+  dockerMaxStarts: Whole("IRORI_DOCKER_MAX_STARTS", 2 * availableParallelism()),
+  /** The longest one Docker operation may take. */
+  dockerTimeout: Seconds("DOCKER_CLIENT_TIMEOUT", 60, 0.001),
+  /** The Docker network of containers. */
+  network: Text("CONTAINERS_NETWORK", "bridge"),
+  /** The address by which containers reach this process; by default their network's gateway. */
+  runtimeApiHost: Config.option(Config.NonEmptyString("IRORI_RUNTIME_API_HOST")),
+  /** Images to run code in, in place of AWS's: `nodejs22.x=my-node:1,python3.12=my-python:1`. */
+  baseImages: Text("IRORI_BASE_IMAGES", ""),
+  /** The user of containers, as `uid:gid`. */
+  containerUser: Text("IRORI_CONTAINER_USER", "1051:1051"),
+  /** The port of the emulator inside images whose transport is `rie`. */
+  riePort: Whole("LAMBDA_PORT", 8080, 1, 65535),
+  /** The longest such an image may take until it listens. */
+  readinessTimeout: Seconds("CONTAINER_READINESS_TIMEOUT", 30, 0.001),
+
+  /** The least level that is logged. */
+  logLevel: Choice("LOG_LEVEL", logLevels, "INFO"),
+  /** `auto` is `json` where NODE_ENV is `production`, and `pretty` elsewhere. */
+  logFormat: Choice("IRORI_LOG_FORMAT", logFormats, "auto"),
+  nodeEnv: Text("NODE_ENV", ""),
+  /** Where programs of process workers are looked up. */
+  path: Text("PATH", "/usr/local/bin:/usr/bin:/bin")
+})
+
+export interface Settings extends Omit<Config.Success<typeof settings>, "port" | "baseImages" | "codeRoots"> {
+  readonly port: number
+  readonly baseImages: ReadonlyMap<string, string>
+  readonly codeRoots: ReadonlyArray<string>
+  /** Every variable of the environment, for the `${NAME}` in `functions.yml`. */
+  readonly environment: Readonly<Record<string, string>>
+}
+
+const isLoopback = (host: string): boolean => /^(127(\.\d{1,3}){3}|::1|localhost)$/.test(host)
+
+const parseBaseImages = Effect.fnUntraced(function* (text: string) {
+  const images = new Map<string, string>()
+  for (const entry of text.split(",").filter((part) => part.trim() !== "")) {
+    const [runtime, image] = [entry.slice(0, entry.indexOf("=")).trim(), entry.slice(entry.indexOf("=") + 1).trim()]
+    if (!entry.includes("=") || runtime === "" || image === "") {
+      return yield* new SettingInvalid({
+        detail: `IRORI_BASE_IMAGES: "${entry.trim()}" is not of the form runtime=image, such as nodejs22.x=my-node:1.`
+      })
+    }
+    images.set(runtime, image)
+  }
+  return images
+})
+
+/** Reads the settings from `environment`: that of the process, unless a test has its own. */
+export const loadSettings = Effect.fnUntraced(function* (
+  environment: Readonly<Record<string, string | undefined>> = process.env
+) {
+  // An empty variable is one that is not set: that is how Docker Compose passes on what it does not have.
+  const env = Object.fromEntries(
+    Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined && entry[1] !== "")
+  )
+  const read = yield* settings
+    .parse(ConfigProvider.fromUnknown(env))
+    .pipe(Effect.mapError((error) => new SettingInvalid({ detail: explain(error.message, env) })))
+  if (!isLoopback(read.host) && read.role !== "manager" && Option.isNone(read.apiKey)) {
+    return yield* new SettingInvalid({
+      detail:
+        `IRORI_HOST=${read.host} can be reached from other machines: set IRORI_API_KEY to a secret of at least ` +
+        "16 characters, which callers send as x-api-key, or listen on 127.0.0.1."
+    })
+  }
+  if (Option.isSome(read.apiKey) && read.apiKey.value.length < 16) {
+    return yield* new SettingInvalid({ detail: "IRORI_API_KEY is too short: it needs at least 16 characters." })
+  }
+  return {
+    ...read,
+    port: Option.getOrElse(read.port, () => (read.role === "manager" ? 3001 : 3000)),
+    baseImages: yield* parseBaseImages(read.baseImages),
+    codeRoots: read.codeRoots.split(":").filter((root) => root !== ""),
+    environment: env
+  } satisfies Settings
+})
+
+/** One line out of a schema's report: which variable, what it has, what it may have. */
+const explain = (report: string, env: Readonly<Record<string, string>>): string => {
+  const name = /\["([A-Z0-9_]+)"\]/.exec(report)?.[1]
+  const problem = report.split("\n")[0]!.replace(/^SchemaError\(|\)$/g, "")
+  return name === undefined ? problem : `${name}=${env[name] ?? ""} cannot be used: ${choicesOf(name) ?? problem}`
+}
+
+const choicesOf = (name: string): string | undefined => {
+  const choices = {
+    IRORI_ROLE: roles,
+    IRORI_PROVISIONER: provisioners,
+    IRORI_LOG_FORMAT: logFormats,
+    LOG_LEVEL: logLevels
+  }[name]
+  return choices === undefined ? undefined : `choose one of ${choices.join(", ")}.`
+}

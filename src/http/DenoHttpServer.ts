@@ -1,0 +1,50 @@
+/** HTTP on Deno's own server. The only file with an API of Deno's. */
+import { Effect } from "effect"
+import { type Listen, listenFailed } from "./HttpServer.ts"
+
+/** The part of Deno's API used here; its types are not those the project is checked with. */
+interface DenoNamespace {
+  readonly serve: (
+    options: { hostname: string; port: number; signal: AbortSignal; onListen: () => void; onError: () => Response },
+    handler: (
+      request: Request,
+      info: { readonly remoteAddr: { readonly hostname?: string } }
+    ) => Response | Promise<Response>
+  ) => {
+    readonly addr: { readonly port: number }
+    readonly shutdown: () => Promise<void>
+    readonly finished: Promise<void>
+  }
+}
+
+export const listen: Listen = Effect.fnUntraced(function* (options) {
+  const { Deno } = globalThis as unknown as { readonly Deno: DenoNamespace }
+  const stop = new AbortController()
+  const server = yield* Effect.acquireRelease(
+    Effect.try({
+      try: () =>
+        Deno.serve(
+          {
+            hostname: options.host,
+            port: options.port,
+            signal: stop.signal,
+            onListen: () => {},
+            onError: () => new Response(null, { status: 500 })
+          },
+          (request, info) => options.fetch(withPlainHost(request), { address: info.remoteAddr.hostname ?? "" })
+        ),
+      catch: (cause) => listenFailed(options, cause)
+    }),
+    () => Effect.sync(() => stop.abort())
+  )
+  return {
+    port: server.addr.port,
+    drain: Effect.promise(() => server.shutdown())
+  }
+})
+
+/** Elysia takes the path to begin after the eleventh letter of the URL, which a short `Host` header would break. */
+const withPlainHost = (request: Request): Request => {
+  const path = request.url.indexOf("/", request.url.indexOf("//") + 2)
+  return path >= 11 ? request : new Request(`http://localhost${request.url.slice(path)}`, request)
+}

@@ -1,0 +1,46 @@
+/** Listens for HTTP and hands each request to a function: the one place that knows which runtime this is. */
+import { Effect, Schema, type Scope } from "effect"
+
+/** The port is taken, or the address is none of this machine's. */
+export class ListenFailed extends Schema.TaggedError<ListenFailed>()("ListenFailed", {
+  detail: Schema.String,
+  cause: Schema.Defect()
+}) {
+  override get message() {
+    return this.detail
+  }
+}
+
+export interface HttpServerOptions {
+  readonly host: string
+  /** 0 for any free one. */
+  readonly port: number
+  /** A longer body is refused before it is read whole. */
+  readonly maxBodyBytes: number
+  readonly fetch: (request: Request, client: { readonly address: string }) => Response | Promise<Response>
+}
+
+export interface HttpServer {
+  readonly port: number
+  /** Takes no more connections, and waits until every request under way is answered. */
+  readonly drain: Effect.Effect<void>
+}
+
+export const listenFailed = (options: HttpServerOptions, cause: unknown): ListenFailed => {
+  const code = typeof cause === "object" && cause !== null && "code" in cause ? cause.code : undefined
+  const at = `${options.host}:${options.port}`
+  const taken = code === "EADDRINUSE" || String(cause).includes("EADDRINUSE") || String(cause).includes("in use")
+  const detail = taken
+    ? `Port ${options.port} is in use: another program listens on ${at}. Stop it, or set IRORI_PORT to another port.`
+    : `Cannot listen on ${at}: ${cause instanceof Error ? cause.message : String(cause)}`
+  return new ListenFailed({ detail, cause })
+}
+
+/** Opens a server, closed with the scope: at once, whatever is under way. */
+export type Listen = (options: HttpServerOptions) => Effect.Effect<HttpServer, ListenFailed, Scope.Scope>
+
+export const listen: Listen = (options) =>
+  Effect.flatMap(
+    Effect.promise(() => ("Deno" in globalThis ? import("./DenoHttpServer.ts") : import("./BunHttpServer.ts"))),
+    (server) => server.listen(options)
+  )

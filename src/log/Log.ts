@@ -1,0 +1,29 @@
+/** The program's log, on one stream, in one format, from one level up. */
+import type { Writable } from "node:stream"
+import { Effect, Layer, Logger, References } from "effect"
+import { LineWriter } from "./LineWriter.ts"
+import { jsonFormat, prettyFormat } from "./logger.ts"
+
+const effectLevels = { DEBUG: "Debug", INFO: "Info", WARN: "Warn", WARNING: "Warn", ERROR: "Error" } as const
+
+export interface LogOptions {
+  readonly stream: Writable & { readonly isTTY?: boolean }
+  readonly format: "json" | "pretty"
+  readonly level: keyof typeof effectLevels
+}
+
+/** Everything logged before the layer's scope closes has been written when it has closed. */
+export const layer = (options: LogOptions) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const writer = yield* Effect.acquireRelease(
+        Effect.sync(() => new LineWriter(options.stream)),
+        (open) => Effect.promise(() => open.end())
+      )
+      const format = options.format === "json" ? jsonFormat : prettyFormat(options.stream.isTTY === true)
+      return Layer.merge(
+        Logger.layer([Logger.map(format, (line) => writer.write(line))]),
+        Layer.succeed(References.MinimumLogLevel, effectLevels[options.level])
+      )
+    })
+  )
