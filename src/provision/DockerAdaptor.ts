@@ -1,0 +1,440 @@
+/**
+ * dockerode as Effects. Bounds how many operations run at once and how long each may take, gives every failure a
+ * type, and cuts the HTTP request when the caller leaves. Knows nothing of functions and workers.
+ */
+import { Agent } from "node:http"
+import { availableParallelism } from "node:os"
+import type { Readable } from "node:stream"
+import Docker from "dockerode"
+import { Cause, Context, Duration, Effect, Fiber, Layer, Schema, type Scope, Semaphore, Stream } from "effect"
+import { ContainerLog, type LogLine } from "./ContainerLog.ts"
+import { type DockerError, DockerFailed, DockerTimedOut, DockerUnavailable, dockerError } from "./DockerError.ts"
+import { defaultDockerHost, dockerEndpoint } from "./dockerEndpoint.ts"
+
+export interface DockerOptions {
+  /** `DOCKER_HOST`: `unix:///path` or `tcp://host:port`; by default the socket in `/var/run`. */
+  readonly host?: string
+  /** How many operations run at once; the next one waits for a permit. Default 20. */
+  readonly maxWorkers?: number
+  /** How long one operation may take, counted from its permit on. Default 60 s. */
+  readonly timeout?: Duration.Duration
+  /**
+   * How many containers start at once, beneath `maxWorkers`. More only make each other slower.
+   * Default twice the cores.
+   */
+  readonly maxStarts?: number
+  /** How long a pull may take. Default 10 minutes. */
+  readonly pullTimeout?: Duration.Duration
+}
+
+export type ContainerSpec = Docker.ContainerCreateOptions & { readonly name: string; readonly Image: string }
+
+export interface ContainerSummary {
+  readonly id: string
+  /** Without the slash that Docker puts in front. */
+  readonly name: string
+  /** `created`, `running`, `paused`, `restarting`, `removing`, `exited` or `dead`. */
+  readonly state: string
+  readonly labels: Readonly<Record<string, string>>
+}
+
+export interface ContainerState {
+  readonly id: string
+  readonly running: boolean
+  readonly exitCode: number
+  readonly outOfMemory: boolean
+  /** By network; a container that has ended has none. */
+  readonly addresses: ReadonlyMap<string, string>
+}
+
+export const ContainerEvent = Schema.Struct({
+  Action: Schema.String,
+  Actor: Schema.Struct({ ID: Schema.String, Attributes: Schema.Record(Schema.String, Schema.String) }),
+  /** Unix nanoseconds, of the engine's clock; not exact, since it is past what a double holds. */
+  timeNano: Schema.Number
+})
+export type ContainerEvent = typeof ContainerEvent.Type
+
+export type Labels = Readonly<Record<string, string>>
+
+export class DockerAdaptor extends Context.Service<
+  DockerAdaptor,
+  {
+    readonly ping: Effect.Effect<void, DockerError>
+    /** The engine's version, such as `20.10.24`. */
+    readonly version: Effect.Effect<string, DockerError>
+    /** Whether the image is on this machine. */
+    readonly imageExists: (image: string) => Effect.Effect<boolean, DockerError>
+    /**
+     * Fetches an image and waits until it is there. Holds no permit, since it may take minutes; pulls run one by
+     * one, each with a time limit of its own.
+     */
+    readonly pull: (image: string) => Effect.Effect<void, DockerError>
+    /**
+     * Creates a container, not started. Interrupting it or running out of time leaves open whether there is one:
+     * the engine goes on with what it was asked. `DockerNotFound` is the image's.
+     */
+    readonly create: (spec: ContainerSpec) => Effect.Effect<void, DockerError>
+    /** Also succeeds when the container is running already. */
+    readonly start: (name: string) => Effect.Effect<void, DockerError>
+    readonly inspect: (name: string) => Effect.Effect<ContainerState, DockerError>
+    /** Kills and removes a container and its anonymous volumes. `DockerConflict`: its removal is under way. */
+    readonly remove: (name: string) => Effect.Effect<void, DockerError>
+    /** Every container that has all of `labels`, whatever its state. */
+    readonly list: (labels: Labels) => Effect.Effect<ReadonlyArray<ContainerSummary>, DockerError>
+    /** The engine's own address in a network; undefined where it has none. */
+    readonly gateway: (network: string) => Effect.Effect<string | undefined, DockerError>
+    /**
+     * What a container prints, from its first line on. Ends when the container has ended and all is read. Holds no
+     * permit while it runs; closing the scope of the stream ends it.
+     */
+    readonly logs: (name: string) => Stream.Stream<LogLine, DockerError>
+    /**
+     * Subscribes to `actions` of containers with all of `labels`: those since `sinceNano`, where given, and those to
+     * come. Once it has returned no event is missed. Holds no permit and has no time limit while it runs.
+     */
+    readonly events: (
+      labels: Labels,
+      actions: ReadonlyArray<string>,
+      sinceNano?: number
+    ) => Effect.Effect<Stream.Stream<ContainerEvent, DockerError>, DockerError, Scope.Scope>
+  }
+>()("irori/provision/DockerAdaptor") {
+  static readonly layer = (options: DockerOptions = {}) =>
+    Layer.effect(
+      DockerAdaptor,
+      Effect.gen(function* () {
+        const scope = yield* Effect.scope
+        const { address, docker } = yield* connect(options.host ?? defaultDockerHost)
+        const workers = new Workers(options.maxWorkers ?? 20)
+        const starts = Semaphore.makeUnsafe(options.maxStarts ?? 2 * availableParallelism())
+        const pulls = Semaphore.makeUnsafe(1)
+        const timeout = options.timeout ?? Duration.seconds(60)
+
+        const request = <A>(
+          operation: string,
+          limit: Duration.Duration,
+          ask: (engine: Docker, signal: AbortSignal) => Promise<A>
+        ): Effect.Effect<A, DockerError> =>
+          Effect.flatMap(docker, (engine) =>
+            Effect.tryPromise({ try: (signal) => ask(engine, signal), catch: dockerError(operation, address) })
+          ).pipe(
+            Effect.timeoutOrElse({
+              duration: limit,
+              orElse: () => Effect.fail(new DockerTimedOut({ operation, timeout: limit }))
+            })
+          )
+
+        const call = <A>(
+          operation: string,
+          subject: string,
+          ask: (engine: Docker, signal: AbortSignal) => Promise<A>
+        ): Effect.Effect<A, DockerError> =>
+          apart(scope, workers.run(operation, subject, request(operation, timeout, ask)))
+
+        const open = (operation: string, ask: (engine: Docker, signal: AbortSignal) => Promise<unknown>) =>
+          Effect.gen(function* () {
+            // The signal ends the connection for as long as it lives, its opening included.
+            const aborter = yield* Effect.acquireRelease(
+              Effect.sync(() => new AbortController()),
+              (aborter) => Effect.sync(() => aborter.abort())
+            )
+            const answer = yield* request(operation, timeout, (engine) => ask(engine, aborter.signal))
+            // An HTTP response; dockerode's types say less than it is.
+            const readable = answer as Readable
+            readable.on("error", () => {})
+            yield* Effect.addFinalizer(() => Effect.sync(() => readable.destroy()))
+            return bytesOf(readable, dockerError(operation, address))
+          })
+
+        return DockerAdaptor.of({
+          ping: Effect.asVoid(call("ping", "", (engine, abortSignal) => dial(engine, "/_ping", abortSignal))),
+
+          version: call("version", "", (engine, abortSignal) => dial(engine, "/version", abortSignal)).pipe(
+            Effect.map((answer) => Schema.decodeUnknownOption(Schema.Struct({ Version: Schema.String }))(answer)),
+            Effect.map((version) => (version._tag === "Some" ? version.value.Version : "unknown"))
+          ),
+
+          imageExists: (image) =>
+            call("imageExists", image, (engine, abortSignal) =>
+              dial(engine, `/images/${image.split("/").map(encodeURIComponent).join("/")}/json`, abortSignal)
+            ).pipe(
+              Effect.as(true),
+              Effect.catchTag("DockerNotFound", () => Effect.succeed(false))
+            ),
+
+          pull: (image) =>
+            Effect.scoped(
+              Effect.gen(function* () {
+                const progress = yield* open("pull", (engine, abortSignal) => engine.pull(image, { abortSignal }))
+                yield* Stream.runForEach(jsonLines(progress), (line) => {
+                  const problem = Schema.decodeUnknownOption(Schema.Struct({ error: Schema.String }))(line)
+                  return problem._tag === "None"
+                    ? Effect.void
+                    : Effect.fail(new DockerFailed({ operation: "pull", detail: problem.value.error, cause: line }))
+                })
+              })
+            ).pipe(
+              Effect.timeoutOrElse({
+                duration: options.pullTimeout ?? Duration.minutes(10),
+                orElse: () =>
+                  Effect.fail(
+                    new DockerTimedOut({ operation: "pull", timeout: options.pullTimeout ?? Duration.minutes(10) })
+                  )
+              }),
+              pulls.withPermit,
+              Effect.withSpan("DockerAdaptor.pull", { attributes: { image } }),
+              (effect) => apart(scope, effect)
+            ),
+
+          create: (spec) =>
+            Effect.asVoid(
+              call("create", spec.name, (engine, abortSignal) => engine.createContainer({ ...spec, abortSignal }))
+            ),
+
+          // The permit to start is taken first, so that those who wait for it hold no general one.
+          start: (name) =>
+            starts
+              .withPermit(
+                call("start", name, (engine, abortSignal) => engine.getContainer(name).start({ abortSignal }))
+              )
+              .pipe(
+                Effect.catchIf(
+                  (error) => error._tag === "DockerFailed" && error.status === 304,
+                  () => Effect.void
+                ),
+                Effect.asVoid
+              ),
+
+          inspect: (name) =>
+            Effect.map(
+              call("inspect", name, (engine, abortSignal) => engine.getContainer(name).inspect({ abortSignal })),
+              (found) => ({
+                id: found.Id,
+                running: found.State.Running,
+                exitCode: found.State.ExitCode,
+                outOfMemory: found.State.OOMKilled,
+                addresses: new Map(
+                  Object.entries(found.NetworkSettings.Networks).flatMap(([network, { IPAddress }]) =>
+                    IPAddress === "" ? [] : [[network, IPAddress] as const]
+                  )
+                )
+              })
+            ),
+
+          remove: (name) =>
+            Effect.asVoid(
+              call("remove", name, (engine, abortSignal) =>
+                engine.getContainer(name).remove({ force: true, v: true, abortSignal })
+              )
+            ),
+
+          list: (labels) =>
+            Effect.map(
+              call("list", "", (engine, abortSignal) =>
+                engine.listContainers({ all: true, filters: { label: labelFilter(labels) }, abortSignal })
+              ),
+              (found) =>
+                found.map((container) => ({
+                  id: container.Id,
+                  name: container.Names[0]?.replace(/^\//, "") ?? container.Id,
+                  state: container.State,
+                  labels: container.Labels
+                }))
+            ),
+
+          gateway: (network) =>
+            Effect.map(
+              call("gateway", network, (engine, abortSignal) =>
+                dial(engine, `/networks/${encodeURIComponent(network)}`, abortSignal)
+              ),
+              (found) => {
+                const network = Schema.decodeUnknownOption(Network)(found)
+                return network._tag === "None" ? undefined : gatewayOf(network.value)
+              }
+            ),
+
+          logs: (name) =>
+            Stream.unwrap(
+              Effect.map(
+                open("logs", (engine, abortSignal) =>
+                  engine.getContainer(name).logs({ follow: true, stdout: true, stderr: true, abortSignal })
+                ),
+                linesOf
+              )
+            ),
+
+          events: (labels, actions, sinceNano) =>
+            Effect.map(
+              open("events", (engine, abortSignal) =>
+                engine.getEvents({
+                  ...(sinceNano === undefined ? {} : { since: sinceNano / 1e9 }),
+                  filters: { type: ["container"], event: [...actions], label: labelFilter(labels) },
+                  // Missing in the types, taken by the library.
+                  ...{ abortSignal }
+                })
+              ),
+              (bytes) => Stream.filterMap(jsonLines(bytes), (line) => Schema.decodeUnknownResult(ContainerEvent)(line))
+            )
+        })
+      })
+    )
+}
+
+/**
+ * A client for the engine, or why there cannot be one. Every setting is given, since dockerode takes those that are
+ * not from the environment: there, `DOCKER_CLIENT_TIMEOUT` would be read as milliseconds.
+ */
+const connect = (host: string) =>
+  Effect.gen(function* () {
+    const endpoint = dockerEndpoint(host)
+    const unusable = (detail: string, cause: unknown) =>
+      Effect.fail(new DockerUnavailable({ operation: "connect", detail, cause }))
+    if ("problem" in endpoint) return { address: host, docker: unusable(endpoint.problem, endpoint.problem) }
+    // No connection outlives its request, so that none is found dead when the engine was restarted.
+    const agent = yield* Effect.acquireRelease(
+      Effect.sync(() => new Agent({ keepAlive: false })),
+      (agent) => Effect.sync(() => agent.destroy())
+    )
+    const settings = {
+      host: undefined,
+      port: undefined,
+      socketPath: undefined,
+      timeout: undefined,
+      pathPrefix: undefined,
+      ca: undefined,
+      cert: undefined,
+      key: undefined,
+      username: undefined,
+      protocol: "http" as const,
+      agent,
+      ...endpoint
+    }
+    // The types know optional settings, not the undefined that keeps the environment out.
+    const docker = yield* Effect.try({
+      try: () => new Docker(settings as Docker.DockerOptions),
+      catch: (cause) => cause
+    }).pipe(
+      Effect.match({
+        onFailure: (cause) => unusable(`DOCKER_HOST cannot be used: ${String(cause)}`, cause),
+        onSuccess: (engine) => Effect.succeed(engine)
+      })
+    )
+    return { address: host, docker }
+  })
+
+/** For requests to which dockerode's own methods pass no signal. */
+const dial = (engine: Docker, path: string, abortSignal: AbortSignal): Promise<unknown> =>
+  new Promise((resolve, reject) => {
+    const statusCodes = { 200: true, 404: "not found", 500: "server error" }
+    engine.modem.dial({ path, method: "GET", abortSignal, statusCodes }, (error: unknown, answer: unknown) =>
+      error === null || error === undefined ? resolve(answer) : reject(error)
+    )
+  })
+
+/**
+ * Runs `effect` in a fiber of its own and interrupts it with its waiter. In a region that cannot be interrupted, such
+ * as a clean-up, the time limit inside would not fire otherwise.
+ */
+const apart = <A, E>(scope: Scope.Scope, effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(Effect.forkIn(effect, scope), (fiber) =>
+      Effect.onInterrupt(restore(Fiber.join(fiber)), () => Fiber.interrupt(fiber))
+    )
+  )
+
+/** The permits, each with a number by which its holder is known in logs and traces: `docker_worker-3`. */
+class Workers {
+  readonly #permits: Semaphore.Semaphore
+  readonly #free: Array<number>
+
+  constructor(max: number) {
+    this.#permits = Semaphore.makeUnsafe(max)
+    this.#free = Array.from({ length: max }, (_, index) => index)
+  }
+
+  run<A, E>(operation: string, subject: string, effect: Effect.Effect<A, E>): Effect.Effect<A, E> {
+    return this.#permits.withPermit(
+      Effect.acquireUseRelease(
+        Effect.sync(() => this.#free.shift()!),
+        (slot) => {
+          const worker = { docker_worker: `docker_worker-${slot}`, operation }
+          return Effect.logDebug(`Docker ${operation} ${subject}`.trimEnd()).pipe(
+            Effect.andThen(effect),
+            Effect.annotateLogs(worker),
+            Effect.withSpan(`DockerAdaptor.${operation}`, { attributes: { ...worker, subject } })
+          )
+        },
+        (slot) => Effect.sync(() => this.#free.unshift(slot))
+      )
+    )
+  }
+}
+
+/** The bytes of a response, read as fast as they are taken. */
+const bytesOf = (
+  readable: Readable,
+  failure: (cause: unknown) => DockerError
+): Stream.Stream<Uint8Array, DockerError> => {
+  const next = Effect.callback<readonly [Uint8Array], DockerError | Cause.Done>((resume) => {
+    const look = () => {
+      const chunk: unknown = readable.read()
+      if (chunk instanceof Uint8Array) settle(Effect.succeed([chunk] as const))
+      else if (readable.errored !== null) settle(Effect.fail(failure(readable.errored)))
+      else if (readable.readableEnded || readable.destroyed) settle(Cause.done())
+    }
+    const leave = () => {
+      for (const event of ["readable", "end", "error", "close"]) readable.off(event, look)
+    }
+    const settle = (outcome: Effect.Effect<readonly [Uint8Array], DockerError | Cause.Done>) => {
+      leave()
+      resume(outcome)
+    }
+    for (const event of ["readable", "end", "error", "close"]) readable.on(event, look)
+    look()
+    return Effect.sync(leave)
+  })
+  return Stream.fromPull(Effect.succeed(next))
+}
+
+const jsonLines = (bytes: Stream.Stream<Uint8Array, DockerError>): Stream.Stream<unknown, DockerError> =>
+  bytes.pipe(
+    Stream.decodeText,
+    Stream.splitLines,
+    Stream.filter((line) => line !== ""),
+    Stream.map((line) => Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))(line)),
+    Stream.map((line) => (line._tag === "Some" ? line.value : undefined))
+  )
+
+const linesOf = (bytes: Stream.Stream<Uint8Array, DockerError>): Stream.Stream<LogLine, DockerError> =>
+  Stream.suspend(() => {
+    const log = new ContainerLog()
+    return bytes.pipe(
+      Stream.flatMap((chunk) => Stream.fromIterable(log.push(chunk))),
+      Stream.concat(Stream.suspend(() => Stream.fromIterable(log.end())))
+    )
+  })
+
+const labelFilter = (labels: Labels): Array<string> => Object.entries(labels).map(([name, value]) => `${name}=${value}`)
+
+const Network = Schema.Struct({
+  IPAM: Schema.Struct({
+    Config: Schema.NullOr(
+      Schema.Array(
+        Schema.Struct({ Gateway: Schema.optionalKey(Schema.String), Subnet: Schema.optionalKey(Schema.String) })
+      )
+    )
+  })
+})
+
+/** The first IPv4 one: Lambda's runtime clients take no IPv6 literal. */
+const gatewayOf = (network: typeof Network.Type): string | undefined => {
+  const ipv4 = network.IPAM.Config?.find(({ Gateway, Subnet }) => (Gateway ?? Subnet)?.includes(".") === true)
+  // An engine that has not yet run a container does not name it: then it is the subnet's first address.
+  return (ipv4?.Gateway ?? firstAddress(ipv4?.Subnet))?.replace(/\/\d+$/, "")
+}
+
+const firstAddress = (subnet: string | undefined): string | undefined => {
+  const [, upper, last] = /^(\d+\.\d+\.\d+\.)(\d+)\/\d+$/.exec(subnet ?? "") ?? []
+  return last === undefined ? undefined : `${upper}${Number(last) + 1}`
+}

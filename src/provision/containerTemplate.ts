@@ -1,0 +1,117 @@
+/**
+ * What every worker's container is made from: its image, its limits, its labels. Decided here alone, so that nothing
+ * a caller says widens what a function may do to the machine. Values only, no I/O.
+ */
+import { Duration } from "effect"
+import type { FunctionConfig } from "../domain/FunctionConfig.ts"
+import type { Runtime } from "../runtimes/Runtime.ts"
+import type { ContainerSpec, Labels } from "./DockerAdaptor.ts"
+import { workerEnvironment } from "./workerEnvironment.ts"
+
+/** Whose containers these are. */
+export interface Ownership {
+  /** The installation: what it made is its own to remove, also after a crash. */
+  readonly instance: string
+  /** This run of it. */
+  readonly boot: string
+}
+
+export const label = {
+  createdBy: "created_by",
+  instance: "irori.instance",
+  boot: "irori.boot",
+  function: "irori.function",
+  version: "irori.version"
+} as const
+
+/** All containers of an installation, whichever run made them. */
+export const instanceLabels = (owner: Ownership): Labels => ({
+  [label.createdBy]: "irori",
+  [label.instance]: owner.instance
+})
+
+export interface ContainerPlace {
+  readonly name: string
+  readonly image: string
+  readonly network: string
+  readonly owner: Ownership
+  readonly region: string
+  readonly logStream: string
+  /** `host:port` of its Runtime API; absent where the emulator in the image is used. */
+  readonly runtimeApi?: string
+  /** `user` or `user:group` in the container. */
+  readonly user: string
+}
+
+/** Lambda gives a whole CPU for this much memory, and less in proportion. */
+const megabytesPerCpu = 1769
+/** What Docker gives a container by default; only the ratio between containers matters. */
+const sharesPerCpu = 1024
+
+/**
+ * The image a function runs in: its own, or its runtime's as set in `baseImages` (by the runtime's id) or as AWS
+ * publishes it. Undefined when its runtime is not known.
+ */
+export const imageOf = (
+  config: FunctionConfig,
+  runtime: Runtime | undefined,
+  baseImages: ReadonlyMap<string, string>
+): string | undefined =>
+  config.code._tag === "CodeImage" ? config.code.uri : (baseImages.get(config.runtime ?? "") ?? runtime?.baseImage)
+
+export const containerSpec = (
+  config: FunctionConfig,
+  runtime: Runtime | undefined,
+  place: ContainerPlace
+): ContainerSpec => {
+  const memoryBytes = config.memoryMegabytes * 1024 * 1024
+  return {
+    name: place.name,
+    Image: place.image,
+    Env: Object.entries(environment(config, runtime, place)).map(([name, value]) => `${name}=${value}`),
+    Labels: {
+      ...instanceLabels(place.owner),
+      [label.boot]: place.owner.boot,
+      [label.function]: config.name,
+      [label.version]: config.version
+    },
+    User: place.user,
+    // AWS's base images take the handler as their command; an image of its own has everything in it.
+    ...(config.code._tag === "CodeFolder" ? { Cmd: [config.handler ?? "bootstrap"], WorkingDir: "/var/task" } : {}),
+    HostConfig: {
+      NetworkMode: place.network,
+      ...(config.code._tag === "CodeFolder"
+        ? { Mounts: [{ Type: "bind", Source: config.code.path, Target: "/var/task", ReadOnly: true }] }
+        : {}),
+      CapDrop: ["ALL"],
+      SecurityOpt: ["no-new-privileges"],
+      Privileged: false,
+      ReadonlyRootfs: true,
+      Tmpfs: { "/tmp": "rw,nosuid,nodev,size=512m,mode=1777" },
+      Memory: memoryBytes,
+      // Equal to the memory: no swap on top.
+      MemorySwap: memoryBytes,
+      CpuShares: Math.max(2, Math.round((sharesPerCpu * config.memoryMegabytes) / megabytesPerCpu)),
+      // Lambda's own limit for the function, and some for what the image starts around it.
+      PidsLimit: 1024,
+      Ulimits: [{ Name: "nofile", Soft: 1024, Hard: 1024 }],
+      RestartPolicy: { Name: "no" },
+      LogConfig: { Type: "json-file", Config: { "max-size": "4m", "max-file": "2" } }
+    }
+  }
+}
+
+const environment = (config: FunctionConfig, runtime: Runtime | undefined, place: ContainerPlace) => ({
+  ...workerEnvironment(config, {
+    ...(place.runtimeApi === undefined ? {} : { runtimeApi: place.runtimeApi }),
+    ...(runtime?.executionEnvironment === undefined ? {} : { executionEnvironment: runtime.executionEnvironment }),
+    region: place.region,
+    logStream: place.logStream,
+    taskRoot: "/var/task",
+    runtimeDir: "/var/runtime"
+  }),
+  // What the emulator reads; the limit that counts is the invoker's, so this one is never the shorter.
+  ...(place.runtimeApi === undefined
+    ? { AWS_LAMBDA_FUNCTION_TIMEOUT: String(Math.ceil(Duration.toSeconds(config.timeout)) + 1) }
+    : {})
+})

@@ -1,0 +1,44 @@
+/** The contract's suite over Docker, with a base image that is put together like AWS's. */
+import { Duration } from "effect"
+import { afterAll } from "vitest"
+import { namesWith } from "../support/docker.ts"
+import { codeFolder, dockerLayer, labelOf, newInstance, nodeFunction } from "../support/dockerSubjects.ts"
+import { nodeBaseImage } from "../support/images.ts"
+import { type Subject, suite } from "./ProvisionerContract.ts"
+
+const handlers = {
+  "echo.mjs": "export const handler = async (event) => event\n",
+  "exits.mjs": "export const handler = async () => process.exit(7)\n",
+  "broken.mjs": `
+    const document = JSON.stringify({ errorType: "Runtime.Broken", errorMessage: "broken" })
+    const url = \`http://\${process.env.AWS_LAMBDA_RUNTIME_API}/2018-06-01/runtime/init/error\`
+    await fetch(url, { method: "POST", body: document, headers: { "Lambda-Runtime-Function-Error-Type": "Runtime.Broken" } })
+    process.exit(1)
+  `,
+  "leaves.mjs": "process.exit(4)\n",
+  "stuck.mjs": "setInterval(() => {}, 1000); await new Promise(() => {})\n"
+}
+
+const image = await nodeBaseImage()
+const code = codeFolder(handlers)
+afterAll(code.remove)
+
+const subject = (baseImage: string): Subject => {
+  const instance = newInstance()
+  return {
+    layer: () =>
+      dockerLayer(instance, {
+        baseImages: new Map([["nodejs22.x", baseImage]]),
+        initTimeout: Duration.seconds(3)
+      }),
+    echo: nodeFunction(code.path, "echo.handler"),
+    exitsWhenCalled: nodeFunction(code.path, "exits.handler"),
+    initError: nodeFunction(code.path, "broken.handler"),
+    initExit: nodeFunction(code.path, "leaves.handler"),
+    stuck: nodeFunction(code.path, "stuck.handler"),
+    remains: namesWith(labelOf(instance))
+  }
+}
+
+if ("name" in image) suite("Docker", subject(image.name))
+else suite("Docker", undefined, image.missing)
