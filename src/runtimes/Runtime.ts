@@ -13,6 +13,8 @@ export interface Runtime {
     readonly runtimeDir: string
     /** Programs that can run it, best first; looked up on the PATH. Empty: the code itself is the program. */
     readonly programs: ReadonlyArray<string>
+    /** Arguments that make a program print the path of its executable: what is on the PATH may be a stub for another. */
+    readonly locate: ReadonlyArray<string>
     /** Arguments for `program`. */
     readonly args: (program: string, worker: { readonly memoryMegabytes: number }) => ReadonlyArray<string>
     /** Variables it needs beside those that every worker has. */

@@ -16,6 +16,7 @@ const node = (version: number): Runtime => ({
   process: {
     runtimeDir,
     programs: ["node", "bun"],
+    locate: ["-p", "process.execPath"],
     // Bun has no such limit.
     args: (program, { memoryMegabytes }) =>
       basename(program).startsWith("bun") ? bunArgs : [`--max-old-space-size=${memoryMegabytes}`, bootstrap],

@@ -8,6 +8,7 @@ const provided = (system: string): Runtime => ({
     // Lambda names this folder although it holds nothing here.
     runtimeDir: "/var/runtime",
     programs: [],
+    locate: [],
     args: () => [],
     environment: () => ({}),
     missing: "Couldn't find valid bootstrap(s)"

@@ -12,6 +12,7 @@ const python = (version: string): Runtime => ({
   process: {
     runtimeDir,
     programs: [`python${version}`, "python3"],
+    locate: ["-c", "import sys; print(sys.executable)"],
     // -B: the code's folder is read-only to the function, so no compiled files appear in it.
     args: () => ["-B", bootstrap],
     environment: () => ({ LC_CTYPE: "C.UTF-8", PYTHONPATH: runtimeDir }),

@@ -1,4 +1,5 @@
 /** `console` as a function in Lambda has it: each line carries the time, the request id and the level. */
+import { writeSync } from "node:fs"
 import { format } from "node:util"
 import { errorLine } from "./errors.mjs"
 
@@ -19,10 +20,21 @@ export const logAs = (id) => {
   requestId = id
 }
 
-/** Both are synchronous on a pipe, so that nothing is lost when the process exits; in Bun only console.log is. */
-const bare = console.log.bind(console)
-const write =
-  process.versions.bun === undefined ? (line) => process.stdout.write(`${line}\n`) : (line) => bare("%s", line)
+const pause = new Int32Array(new SharedArrayBuffer(4))
+
+/** Synchronous, unlike `process.stdout` on a pipe: nothing is lost when the process exits. */
+const write = (line) => {
+  let bytes = Buffer.from(`${line}\n`)
+  while (bytes.length > 0) {
+    try {
+      bytes = bytes.subarray(writeSync(1, bytes))
+    } catch (error) {
+      // The function has used `process.stdout`, which makes it non-blocking, and the reader is behind.
+      if (error.code !== "EAGAIN") return
+      Atomics.wait(pause, 0, 0, 1)
+    }
+  }
+}
 
 /** A line feed in the text is written as a carriage return: one call of `console` is one line of the worker's output. */
 const log = (level, text) =>

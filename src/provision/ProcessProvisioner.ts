@@ -1,0 +1,278 @@
+/**
+ * Provisioner that runs each worker as a process of this machine. Not enforced, unlike in a container: the limit on
+ * memory (but for Node.js's heap), on processes and on files, the read-only code, a `/tmp` and a network of its own.
+ * So it is for code that is trusted. A process that a function moves to another group or session is not ended with it.
+ */
+import { randomBytes } from "node:crypto"
+import { statSync } from "node:fs"
+import { join } from "node:path"
+import { Clock, Deferred, type Duration, Effect, Exit, Fiber, Layer, PubSub, Scope } from "effect"
+import type { FunctionConfig } from "../domain/FunctionConfig.ts"
+import type { Owner } from "../domain/FunctionName.ts"
+import { type StartFailure, Worker, WorkerId } from "../domain/Worker.ts"
+import { describeExit } from "../invoke/errorDocuments.ts"
+import { RuntimeApi } from "../runtime-api/RuntimeApi.ts"
+import type { Runtime } from "../runtimes/Runtime.ts"
+import { runtimes } from "../runtimes/runtimes.ts"
+import { findProgram, isExecutable } from "./findProgram.ts"
+import * as ProcessReaper from "./ProcessReaper.ts"
+import { Provisioner, StartFailed, type WorkerDeath } from "./Provisioner.ts"
+import * as WorkerProcess from "./WorkerProcess.ts"
+import { workerEnvironment } from "./workerEnvironment.ts"
+
+export interface ProcessOptions {
+  readonly owner: Owner
+  /** How long an initialisation may take. One that takes longer is tried once more, with the function's own timeout. */
+  readonly initTimeout: Duration.Duration
+  /** Where programs are looked up; also the workers' `PATH`. */
+  readonly path: string
+  /** By runtime, the program to use in place of those that the runtime names: a path, or a name on `path`. */
+  readonly programs?: Readonly<Record<string, string>>
+}
+
+const host = "127.0.0.1"
+
+/** A worker from the moment its process is about to be started until it is gone. */
+interface Entry {
+  readonly id: WorkerId
+  readonly scope: Scope.Closeable
+  readonly gone: Deferred.Deferred<void>
+  /** Set while it is listed: it is ready, and neither dead nor asked to stop. */
+  worker: Worker | undefined
+  retiring: boolean
+}
+
+export const layer = (options: ProcessOptions): Layer.Layer<Provisioner, never, RuntimeApi> =>
+  Layer.effect(
+    Provisioner,
+    Effect.gen(function* () {
+      const runtimeApi = yield* RuntimeApi
+      const reaper = yield* ProcessReaper.make
+      const deaths = yield* PubSub.unbounded<WorkerDeath>()
+      const layerScope = yield* Effect.scope
+      const context = yield* Effect.context()
+      const entries = new Map<WorkerId, Entry>()
+      let closing = false
+
+      /** The one way out, taken once. Whoever comes later waits for the first. */
+      const retire = (entry: Entry) =>
+        Effect.suspend(() => {
+          entry.worker = undefined
+          if (entry.retiring) return Deferred.await(entry.gone)
+          entry.retiring = true
+          return Scope.close(entry.scope, Exit.void).pipe(
+            Effect.andThen(Effect.sync(() => entries.delete(entry.id))),
+            Effect.andThen(Deferred.succeed(entry.gone, undefined)),
+            Effect.asVoid,
+            Effect.uninterruptible
+          )
+        })
+
+      const watch = Effect.fnUntraced(function* (
+        entry: Entry,
+        process: WorkerProcess.WorkerProcess,
+        ended: (exit: WorkerDeath["exit"]) => void
+      ) {
+        const exit = yield* process.exited
+        ended(exit)
+        const died = entry.worker !== undefined
+        entry.worker = undefined
+        if (died) yield* PubSub.publish(deaths, { id: entry.id, exit })
+        yield* retire(entry)
+      })
+
+      /** Starts a process and waits for it up to `limit`. */
+      const bringUp = Effect.fnUntraced(function* (
+        entry: Entry,
+        config: FunctionConfig,
+        program: Program,
+        limit: Duration.Duration
+      ) {
+        const listener = yield* Effect.mapError(runtimeApi.open(entry.id, host), (error) =>
+          refused(`No port could be opened for a worker of '${config.name}' (${codeOf(error.cause)}).`, error)
+        )
+        const annotations = { job: "lambda", function_name: config.name, worker: entry.id }
+        const createdAtMillis = yield* Clock.currentTimeMillis
+        // The session tells whoever listens by now, so this comes before the process.
+        const initialized = yield* Effect.forkIn(listener.initialized, entry.scope, { startImmediately: true })
+        const process = yield* Effect.mapError(
+          WorkerProcess.start(
+            {
+              program: program.file,
+              args: program.runtime.process.args(program.file, config),
+              folder: program.taskRoot,
+              environment: {
+                PATH: options.path,
+                ...program.runtime.process.environment(program),
+                ...workerEnvironment(config, {
+                  ...program.runtime,
+                  runtimeApi: `${host}:${listener.port}`,
+                  region: options.owner.region,
+                  logStream: logStream(config.version, createdAtMillis),
+                  taskRoot: program.taskRoot,
+                  runtimeDir: program.runtime.process.runtimeDir
+                })
+              },
+              log: (stream, line) =>
+                Effect.runForkWith(context)(Effect.annotateLogs(Effect.logInfo(line), { ...annotations, stream }))
+            },
+            reaper
+          ),
+          (error) =>
+            refused(`This machine started no process for a worker of '${config.name}' (${codeOf(error.cause)}).`, error)
+        )
+        yield* Effect.forkIn(
+          watch(entry, process, (exit) => listener.end(exit, describeExit(exit))),
+          layerScope,
+          { startImmediately: true }
+        )
+        listener.admit(host)
+        process.release()
+        yield* Fiber.join(initialized).pipe(
+          Effect.mapError((failure) => new StartFailed({ failure })),
+          Effect.timeoutOrElse({ duration: limit, orElse: () => Effect.fail(initTimedOut(config, limit)) }),
+          Effect.interruptible
+        )
+        // From here to the end nothing waits: whoever sees the process end sees the worker that it was.
+        if (process.hasExited()) return yield* initExited(config)
+        entry.worker = new Worker({
+          id: entry.id,
+          functionName: config.name,
+          version: config.version,
+          transport: "runtime-api",
+          host,
+          port: listener.port,
+          createdAtMillis
+        })
+        return entry.worker
+      })
+
+      const attempt = Effect.fnUntraced(function* (config: FunctionConfig, program: Program, limit: Duration.Duration) {
+        if (closing) return yield* refused(`No worker of '${config.name}' starts: Irori is stopping.`)
+        const id = WorkerId.make(`lambda-${config.name}-${randomBytes(4).toString("hex")}`)
+        const entry: Entry = {
+          id,
+          scope: yield* Scope.make(),
+          gone: yield* Deferred.make<void>(),
+          worker: undefined,
+          retiring: false
+        }
+        entries.set(id, entry)
+        return yield* bringUp(entry, config, program, limit).pipe(
+          Scope.provide(entry.scope),
+          Effect.onExit((exit) => (Exit.isFailure(exit) ? retire(entry) : Effect.void))
+        )
+      }, Effect.uninterruptible)
+
+      const programs = new Map<string, string>()
+
+      const programOf = Effect.fnUntraced(function* (config: FunctionConfig) {
+        const { runtime, taskRoot } = yield* whatToRun(config)
+        if (runtime.process.programs.length === 0) {
+          const file = join(taskRoot, "bootstrap")
+          return isExecutable(file) ? { runtime, taskRoot, file } : yield* noBootstrap(file)
+        }
+        const known = programs.get(runtime.id)
+        if (known !== undefined && isExecutable(known)) return { runtime, taskRoot, file: known }
+        const chosen = options.programs?.[runtime.id]
+        const file = yield* findProgram(
+          chosen === undefined ? runtime.process.programs : [chosen],
+          runtime.process.locate,
+          options.path
+        )
+        if (file === undefined) {
+          return yield* unavailable(
+            chosen === undefined
+              ? runtime.process.missing
+              : `'${chosen}', which is to run ${runtime.id}, was not found or does not run.`
+          )
+        }
+        programs.set(runtime.id, file)
+        return { runtime, taskRoot, file }
+      })
+
+      const start = Effect.fn("ProcessProvisioner.start")(function* (config: FunctionConfig) {
+        const program = yield* programOf(config)
+        return yield* Effect.catchIf(
+          attempt(config, program, options.initTimeout),
+          ({ failure }) => failure.reason === "InitTimedOut",
+          () => attempt(config, program, config.timeout)
+        )
+      })
+
+      const stop = Effect.fn("ProcessProvisioner.stop")(function* (id: WorkerId) {
+        const entry = entries.get(id)
+        if (entry !== undefined) yield* retire(entry)
+      })
+
+      yield* Effect.addFinalizer(() =>
+        Effect.suspend(() => {
+          closing = true
+          return Effect.forEach([...entries.values()], retire, { concurrency: "unbounded", discard: true })
+        })
+      )
+
+      return Provisioner.of({
+        start,
+        stop,
+        list: Effect.sync(() => [...entries.values()].flatMap(({ worker }) => (worker === undefined ? [] : [worker]))),
+        deaths
+      })
+    })
+  )
+
+/** What runs a function. */
+interface Program {
+  readonly runtime: Runtime
+  readonly taskRoot: string
+  readonly file: string
+}
+
+/** The runtime and the code's folder, where this kind of machine room can run the function at all. */
+const whatToRun = Effect.fnUntraced(function* (config: FunctionConfig) {
+  if (config.code._tag === "CodeImage") {
+    return yield* unavailable(`'${config.name}' is a container image: only Docker can run it.`)
+  }
+  const runtime = runtimes.get(config.runtime ?? "")
+  if (runtime === undefined) {
+    return yield* unavailable(
+      `'${config.name}' needs the runtime '${config.runtime ?? ""}'; there are ${[...runtimes.keys()].join(", ")}.`
+    )
+  }
+  const taskRoot = config.code.path
+  if (!isFolder(taskRoot)) return yield* refused(`The code of '${config.name}' is not there: no folder ${taskRoot}.`)
+  return { runtime, taskRoot }
+})
+
+const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+
+const failed = (failure: StartFailure, cause?: unknown) =>
+  new StartFailed({ failure, ...(cause === undefined ? {} : { cause }) })
+
+const refused = (detail: string, cause?: unknown) => failed({ reason: "Refused", detail }, cause)
+
+const unavailable = (detail: string) => failed({ reason: "RuntimeUnavailable", detail })
+
+/** To Lambda a function without its `bootstrap` is a function that fails to initialise. */
+const noBootstrap = (file: string) => {
+  const errorType = "Runtime.InvalidEntrypoint"
+  const errorMessage = `Couldn't find valid bootstrap(s): [${file}]`
+  return failed({
+    reason: "InitError",
+    errorType,
+    document: JSON.stringify({ errorType, errorMessage }),
+    detail: `${errorMessage}: it has to be there, and to be executable.`
+  })
+}
+
+const initTimedOut = (config: FunctionConfig, limit: Duration.Duration) =>
+  failed({ reason: "InitTimedOut", detail: `'${config.name}' was not ready after ${limit}.` })
+
+const initExited = (config: FunctionConfig) =>
+  failed({ reason: "InitExited", detail: `The process of '${config.name}' ended as soon as it was ready.` })
+
+const codeOf = (cause: unknown): string =>
+  typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : String(cause)
+
+const logStream = (version: string, nowMillis: number): string =>
+  `${new Date(nowMillis).toISOString().slice(0, 10).replaceAll("-", "/")}/[${version}]${randomBytes(16).toString("hex")}`

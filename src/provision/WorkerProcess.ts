@@ -1,0 +1,151 @@
+/**
+ * One worker as a process group of this machine. It is started behind a gate: nothing of it runs before the reaper
+ * knows the group, so that no death of Irori leaves a worker behind.
+ */
+import { type ChildProcess, spawn } from "node:child_process"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { Deferred, type Duration, Effect, Exit, Schema } from "effect"
+import type { WorkerExit } from "../domain/Worker.ts"
+import { exitOf } from "./exitOf.ts"
+import { LineSplitter } from "./LineSplitter.ts"
+import type { ProcessReaper } from "./ProcessReaper.ts"
+
+/** The machine has no room for another process, or does not allow it. Nothing ran. */
+export class SpawnRefused extends Schema.TaggedError<SpawnRefused>()("SpawnRefused", {
+  cause: Schema.Defect()
+}) {}
+
+export interface Launch {
+  /** Absolute. */
+  readonly program: string
+  readonly args: ReadonlyArray<string>
+  readonly folder: string
+  /** All of it: nothing of Irori's own environment is added. */
+  readonly environment: Readonly<Record<string, string>>
+  readonly log: (stream: "stdout" | "stderr", line: string) => void
+}
+
+export interface WorkerProcess {
+  /** Lets the program start. */
+  readonly release: () => void
+  /** Waits for the worker's own process to end. What it started may still be there. */
+  readonly exited: Effect.Effect<WorkerExit>
+  /** True once `exited` has happened. */
+  readonly hasExited: () => boolean
+}
+
+/** A worker that prints without line feeds is cut into pieces of this many bytes. */
+const maxLineBytes = 256 * 1024
+
+/**
+ * Reads one line, then becomes the program. Should Irori die before it writes the line, the program never runs. The
+ * variable's name is none that a function may have.
+ */
+const gate = 'read -r _gate || exit 125; exec "$@" </dev/null'
+
+/** Runs `launch` as a process group. When the scope closes the whole group is killed, and it is gone after that. */
+export const start = (launch: Launch, reaper: ProcessReaper) =>
+  Effect.acquireRelease(
+    Effect.gen(function* () {
+      const end: End = { exited: yield* Deferred.make<WorkerExit>(), drained: yield* Deferred.make<void>() }
+      const child = yield* spawnGated(launch, end)
+      const group = child.pid!
+      yield* Effect.onError(reaper.enlist(group), () => killed(group, end))
+      return { child, group, end }
+    }),
+    ({ end, group }) => Effect.andThen(killed(group, end), reaper.strike(group))
+  ).pipe(
+    Effect.map(
+      ({ child, end: { exited } }): WorkerProcess => ({
+        release: () => void child.stdin?.end("\n"),
+        exited: Deferred.await(exited),
+        hasExited: () => Deferred.isDoneUnsafe(exited)
+      })
+    )
+  )
+
+/** What is seen of a process's end. */
+interface End {
+  readonly exited: Deferred.Deferred<WorkerExit>
+  /** All that it and what it started have printed is in the log. */
+  readonly drained: Deferred.Deferred<void>
+}
+
+const spawnGated = (launch: Launch, { drained, exited }: End) =>
+  Effect.callback<ChildProcess, SpawnRefused>((resume) => {
+    const refuse = (cause: unknown) => resume(Effect.fail(new SpawnRefused({ cause })))
+    try {
+      const child = spawn("/bin/sh", ["-c", gate, "sh", launch.program, ...launch.args], {
+        cwd: launch.folder,
+        // A session and process group of its own, whose number is its process id.
+        detached: true,
+        env: { ...launch.environment },
+        stdio: ["pipe", "pipe", "pipe"]
+      })
+      child.once("spawn", () => resume(Effect.succeed(child)))
+      child.on("error", refuse)
+      child.once("exit", (code, signal) => Deferred.doneUnsafe(exited, Exit.succeed(exitOf(code, signal))))
+      child.once("close", () => Deferred.doneUnsafe(drained, Exit.void))
+      // The shell may be killed before it reads its line.
+      child.stdin?.on("error", () => {})
+      for (const stream of ["stdout", "stderr"] as const) {
+        const lines = new LineSplitter(maxLineBytes, (line) => launch.log(stream, line))
+        child[stream]?.on("data", (chunk: Buffer) => lines.push(chunk))
+        child[stream]?.on("end", () => lines.end())
+        child[stream]?.on("error", () => {})
+      }
+    } catch (cause) {
+      refuse(cause)
+    }
+  })
+
+/** Kills the group again and again until nobody in it lives. A process that left the group is not found. */
+const killed = (group: number, { drained, exited }: End) =>
+  Effect.suspend(() => {
+    let tries = 0
+    return Effect.sync(() => killGroup(group)).pipe(
+      Effect.tap((there) => (there ? Effect.sleep("2 millis") : Effect.void)),
+      // Looking at every process takes its time, and is seldom needed.
+      Effect.repeat({ until: (there) => !there || (++tries % 10 === 0 && allDead(group)) }),
+      // One that the kernel does not let die (it waits for a broken disk) is not waited for for ever.
+      waitAtMost("1 second"),
+      Effect.andThen(waitAtMost("5 seconds")(Deferred.await(exited))),
+      // Whoever left the group may still hold its output.
+      Effect.andThen(waitAtMost("1 second")(Deferred.await(drained)))
+    )
+  })
+
+/** Finalizers cannot be interrupted, and a time limit interrupts: what it limits has to allow it. */
+const waitAtMost =
+  (limit: Duration.Input) =>
+  (wait: Effect.Effect<unknown>): Effect.Effect<void> =>
+    Effect.asVoid(Effect.timeoutOption(Effect.interruptible(wait), limit))
+
+/** Members that are dead stay in a group until their parent asks for them, which some containers' init never does. */
+const allDead = (group: number): boolean => {
+  if (!existsSync("/proc/self/stat")) return false
+  return !readdirSync("/proc").some((pid) => /^\d+$/.test(pid) && livesIn(group, pid))
+}
+
+const livesIn = (group: number, pid: string): boolean => {
+  try {
+    // `pid (name) state parent group …`; a name may hold anything.
+    const fields = readFileSync(`/proc/${pid}/stat`, "latin1")
+      .replace(/^.*\) /s, "")
+      .split(" ")
+    return fields[2] === String(group) && fields[0] !== "Z" && fields[0] !== "X"
+  } catch {
+    return false
+  }
+}
+
+/** False when there is nobody in the group. */
+const killGroup = (group: number): boolean => {
+  try {
+    process.kill(-group, "SIGKILL")
+    return true
+  } catch (error) {
+    // EPERM: only members that took on another user's identity are left.
+    return (error as NodeJS.ErrnoException).code === "EPERM"
+  }
+}
