@@ -76,9 +76,16 @@ const swaggerFolder = () => dirname(createRequire(import.meta.url).resolve("swag
 
 const notFound = () => Response.json({ message: "Not Found" }, { status: 404 })
 
-/** Swagger UI draws its icons from `data:` addresses; for all else this server is the only source. */
-const policy =
-  "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+/** Swagger UI draws icons from `data:` addresses and sets styles inline; for all else this server is the only source. */
+const policy = [
+  "default-src 'self'",
+  "style-src 'self' 'unsafe-inline'",
+  "img-src 'self' data:",
+  "object-src 'none'",
+  "base-uri 'none'",
+  "form-action 'self'",
+  "frame-ancestors 'none'"
+].join("; ")
 
 const file = ({ type, content, cached = false }: Asset) =>
   new Response(content, {

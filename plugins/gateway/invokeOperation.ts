@@ -64,13 +64,13 @@ export const invokeOperation = {
       in: "header",
       name: "X-Amz-Invocation-Type",
       description:
-        "`RequestResponse` waits for the answer, `Event` queues the event and answers at once, `DryRun` checks the request and runs nothing.",
-      schema: { ...inlineSchema(InvocationType), default: "RequestResponse" }
+        "`RequestResponse`, which is the default, waits for the answer, `Event` queues the event and answers at once, `DryRun` checks the request and runs nothing.",
+      schema: inlineSchema(InvocationType)
     },
     {
       in: "header",
       name: "X-Amz-Log-Type",
-      schema: { ...inlineSchema(LogType), default: "None" }
+      schema: inlineSchema(LogType)
     },
     {
       in: "header",

@@ -1,0 +1,41 @@
+/** Writes `openapi/` out of the routes: `bun run openapi`. Nothing is served, and no function is run. */
+import { mkdir, writeFile } from "node:fs/promises"
+import { dirname } from "node:path"
+import { Layer, ManagedRuntime } from "effect"
+import { stringify } from "yaml"
+import { AsyncInvoker } from "../src/invoke/AsyncInvoker.ts"
+import { LambdaInvoker } from "../src/invoke/LambdaInvoker.ts"
+import { FunctionRegistry } from "../src/registry/FunctionRegistry.ts"
+import { openApiDocument } from "./docs/openApi.ts"
+import { gatewayDescription } from "./gateway/description.ts"
+import { gateway } from "./gateway/index.ts"
+
+/** The routes are there to be described only. */
+const gatewayRoutes = () =>
+  gateway(
+    ManagedRuntime.make(
+      Layer.mergeAll(Layer.mock(LambdaInvoker, {}), Layer.mock(AsyncInvoker, {}), FunctionRegistry.layerMemory([]))
+    ),
+    { owner: { region: "us-east-1", accountId: "123456789012" }, maxPayloadBytes: 6_291_456, maxEventBytes: 1_048_576 }
+  )
+
+/** Every file by its path from the root of the repository. */
+export const openApiFiles = async (): Promise<ReadonlyMap<string, string>> => {
+  const documents = {
+    "openapi/gateway.yaml": await openApiDocument(gatewayRoutes(), gatewayDescription)
+  }
+  return new Map(
+    Object.entries(documents).map(([path, document]) => [
+      path,
+      // Without aliases, which not every generator of clients follows, and so that readers of YAML 1.1 see the same in it.
+      stringify(document, { aliasDuplicateObjects: false, lineWidth: 120, version: "1.1" })
+    ])
+  )
+}
+
+if (import.meta.main) {
+  for (const [path, text] of await openApiFiles()) {
+    await mkdir(dirname(path), { recursive: true })
+    await writeFile(path, text)
+  }
+}
