@@ -13,9 +13,10 @@ export const dockerEndpoint = (dockerHost: string): DockerEndpoint => {
     const socketPath = dockerHost.slice("unix://".length)
     return socketPath.startsWith("/") ? { socketPath } : unusable(dockerHost)
   }
-  if (!/^(tcp|http):\/\//.test(dockerHost) || !URL.canParse(dockerHost)) return unusable(dockerHost)
-  const { hostname, port } = new URL(dockerHost.replace(/^tcp:/, "http:"))
-  return hostname === "" ? unusable(dockerHost) : { host: hostname, port: port === "" ? 2375 : Number(port) }
+  const url = dockerHost.replace(/^tcp:/, "http:")
+  if (!url.startsWith("http://") || !URL.canParse(url)) return unusable(dockerHost)
+  const { hostname, port } = new URL(url)
+  return { host: hostname, port: port === "" ? 2375 : Number(port) }
 }
 
 const unusable = (dockerHost: string): DockerEndpoint => ({
