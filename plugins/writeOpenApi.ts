@@ -5,10 +5,13 @@ import { Layer, ManagedRuntime } from "effect"
 import { stringify } from "yaml"
 import { AsyncInvoker } from "../src/invoke/AsyncInvoker.ts"
 import { LambdaInvoker } from "../src/invoke/LambdaInvoker.ts"
+import { Manager } from "../src/provision/Manager.ts"
 import { FunctionRegistry } from "../src/registry/FunctionRegistry.ts"
 import { openApiDocument } from "./docs/openApi.ts"
 import { gatewayDescription } from "./gateway/description.ts"
 import { gateway } from "./gateway/index.ts"
+import { managerDescription } from "./manager/description.ts"
+import { manager } from "./manager/index.ts"
 
 /** The routes are there to be described only. */
 const gatewayRoutes = () =>
@@ -19,10 +22,13 @@ const gatewayRoutes = () =>
     { owner: { region: "us-east-1", accountId: "123456789012" }, maxPayloadBytes: 6_291_456, maxEventBytes: 1_048_576 }
   )
 
+const managerRoutes = () => manager(ManagedRuntime.make(Layer.mock(Manager, {})), { token: "" })
+
 /** Every file by its path from the root of the repository. */
 export const openApiFiles = async (): Promise<ReadonlyMap<string, string>> => {
   const documents = {
-    "openapi/gateway.yaml": await openApiDocument(gatewayRoutes(), gatewayDescription)
+    "openapi/gateway.yaml": await openApiDocument(gatewayRoutes(), gatewayDescription),
+    "openapi/manager.yaml": await openApiDocument(managerRoutes(), managerDescription)
   }
   return new Map(
     Object.entries(documents).map(([path, document]) => [

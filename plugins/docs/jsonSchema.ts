@@ -25,14 +25,21 @@ const openApiSchema = (schema: Schema.Constraint) => {
   return { root: withoutDefaults(converted.schemas[0]), definitions: withoutDefaults(converted.definitions) }
 }
 
-/** That other properties may be there goes without saying; said, it would let every misspelt key through a typed client. */
+/**
+ * Leaves out what goes without saying. That other properties may be there would, said, let every misspelt key through a
+ * typed client; that an integer is one which JavaScript can hold tells nobody anything.
+ */
 const withoutDefaults = <A>(node: A): A =>
   JSON.parse(JSON.stringify(node), (_, value: unknown) => {
     if (typeof value !== "object" || value === null || Array.isArray(value)) return value
-    return Object.fromEntries(
-      Object.entries(value).filter(([key, child]) => key !== "additionalProperties" || child !== true)
-    )
+    return Object.fromEntries(Object.entries(value).filter(([key, child]) => defaults.get(key) !== child))
   }) as A
+
+const defaults = new Map<string, unknown>([
+  ["additionalProperties", true],
+  ["minimum", Number.MIN_SAFE_INTEGER],
+  ["maximum", Number.MAX_SAFE_INTEGER]
+])
 
 const prefix = "#/components/schemas/"
 

@@ -14,6 +14,13 @@ export interface ApiDescription {
   readonly tags: ReadonlyArray<{ readonly name: string; readonly description: string }>
   /** By their names in `#/components/schemas`. */
   readonly schemas: Readonly<Record<string, Schema.Constraint>>
+  /** How callers show who they are, by the names that the operations' `security` has. */
+  readonly securitySchemes?: Readonly<Record<string, BearerToken>>
+}
+
+export interface BearerToken {
+  readonly type: "http"
+  readonly scheme: "bearer"
 }
 
 export interface OpenApiDocument {
@@ -37,7 +44,10 @@ export const openApiDocument = async (app: AnyElysia, description: ApiDescriptio
     info: description.info,
     ...{ servers: [{ url: "/" }], tags: description.tags },
     paths: made.paths,
-    components: { schemas: { ...made.components.schemas, ...schemaComponents(description.schemas) } }
+    components: {
+      schemas: { ...made.components.schemas, ...schemaComponents(description.schemas) },
+      ...(description.securitySchemes === undefined ? {} : { securitySchemes: description.securitySchemes })
+    }
   }
 }
 

@@ -52,24 +52,3 @@ describe("the access log", () => {
     expect(lines.map(({ message }) => message)).toEqual(["GET /beside 200"])
   })
 })
-
-describe("a listening gateway", () => {
-  it("knows the client's address, and answers broken paths as it does without a server", async () => {
-    const gateway = gatewayApp()
-    const app = new Elysia().use(gateway.app).listen({ port: 0, hostname: "127.0.0.1", reusePort: false })
-    try {
-      const url = `http://127.0.0.1:${app.server!.port}`
-      const response = await fetch(`${url}/2015-03-31/functions/a%ZZb/invocations`, { method: "POST", body: "{}" })
-      expect(response.status).toBe(400)
-      expect(response.headers.get("x-amzn-errortype")).toBe("ValidationException")
-      expect((await fetch(`${url}/2015-03-31/functions/hello/invocations`, { method: "POST", body: "7" })).status).toBe(
-        200
-      )
-      const lines = await accessLog(gateway.log, 2)
-      expect(lines.map(({ annotations }) => annotations.client_ip)).toEqual(["127.0.0.1", "127.0.0.1"])
-      expect(gateway.log.filter(({ level }) => level !== "Info")).toEqual([])
-    } finally {
-      await app.stop(true)
-    }
-  })
-})

@@ -45,6 +45,9 @@ describe.skipIf(!hasChromium)("Swagger UI in a browser", () => {
 
     await page.goto(`${origin}/docs`)
     const operation = page.locator("#operations-Invocation-Invoke")
+    await operation.waitFor()
+    await mkdir("test/artifacts", { recursive: true })
+    await page.screenshot({ path: "test/artifacts/docs.png" })
     await operation.locator(".opblock-summary-control").click()
     await operation.locator(".try-out__btn").click()
     await operation.locator("tr[data-param-name=FunctionName] input").fill("hello")
@@ -60,7 +63,6 @@ describe.skipIf(!hasChromium)("Swagger UI in a browser", () => {
     expect(gateway.invoked.map(({ payload }) => new TextDecoder().decode(payload))).toEqual(['{"name": "Irori"}'])
 
     await live.scrollIntoViewIfNeeded()
-    await mkdir("test/artifacts", { recursive: true })
     await page.screenshot({ path: "test/artifacts/docs-invoke.png" })
 
     expect(requests).toContain(`${origin}/docs/gateway.json`)

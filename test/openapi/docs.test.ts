@@ -59,6 +59,20 @@ describe("/docs", () => {
     "/docs/assets/constructor"
   ])("does not have %s", async (path) => expect((await get(path)).status).toBe(404))
 
+  it("offers each of several documents, with the routes of its own application only", async () => {
+    const beside = new Elysia().get("/beside", () => "there", { detail: { summary: "Beside" } })
+    const two = new Elysia().use(
+      docs([
+        { name: "gateway", title: "Gateway", app: gateway, description: gatewayDescription },
+        { name: "beside", title: "Beside", app: beside, description: { ...gatewayDescription, schemas: {} } }
+      ])
+    )
+    const text = async (path: string) => (await two.handle(new Request(`http://localhost${path}`))).text()
+    expect(await text("/docs/assets/irori.js")).toContain('{"url":"/docs/beside.json","name":"Beside"}')
+    expect(Object.keys(JSON.parse(await text("/docs/beside.json")).paths)).toEqual(["/beside"])
+    expect(Object.keys(JSON.parse(await text("/docs/gateway.json")).paths)).toHaveLength(3)
+  })
+
   it("is not in the way of the gateway's own 404", async () => {
     expect(await (await get("/nope")).json()).toEqual({ message: "Not Found" })
   })

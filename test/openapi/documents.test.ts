@@ -8,11 +8,13 @@ interface Operation {
   readonly operationId: string
   readonly tags: ReadonlyArray<string>
   readonly summary: string
+  readonly security?: ReadonlyArray<Readonly<Record<string, unknown>>>
   readonly parameters: ReadonlyArray<{ readonly in: string; readonly name: string }>
   readonly responses: Readonly<Record<string, { readonly content?: Readonly<Record<string, unknown>> }>>
 }
 
 interface Document {
+  readonly components: { readonly securitySchemes?: Readonly<Record<string, unknown>> }
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
 }
 
@@ -38,6 +40,20 @@ describe.each([...files])("%s", (path, text) => {
       expect(operation.summary).toEqual(expect.any(String))
       expect(operation.tags).toHaveLength(1)
       expect(Object.keys(operation.responses)).not.toEqual([])
+    }
+  })
+})
+
+describe("openapi/manager.yaml", () => {
+  it("says of all operations but the health check that they need the token, and what that is", () => {
+    const document: Document = parse(files.get("openapi/manager.yaml")!)
+    const operations = Object.values(document.paths).flatMap((item) => Object.values(item))
+    const open = operations.filter(({ security = [] }) => security.length === 0)
+    expect(open.map(({ operationId }) => operationId)).toEqual(["Health"])
+    for (const { security = [] } of operations) {
+      for (const name of security.flatMap((requirement) => Object.keys(requirement))) {
+        expect(document.components.securitySchemes).toHaveProperty(name, { type: "http", scheme: "bearer" })
+      }
     }
   })
 })
