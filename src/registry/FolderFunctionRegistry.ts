@@ -33,7 +33,10 @@ export interface LoadedFunctions {
   readonly unusable: ReadonlyMap<string, string>
   /** Set when `functions.yml` cannot be read: then nobody knows what any function should be. */
   readonly broken?: string
+  /** What keeps functions from running. */
   readonly problems: ReadonlyArray<RegistryProblem>
+  /** What is odd, and keeps none from running. */
+  readonly warnings: ReadonlyArray<RegistryProblem>
 }
 
 const fileName = "functions.yml"
@@ -43,7 +46,7 @@ export const layer = (options: FolderOptions) =>
     FunctionRegistry,
     Effect.gen(function* () {
       const loaded = yield* Effect.sync(() => load(options))
-      for (const problem of loaded.problems) yield* report(problem)
+      for (const problem of [...loaded.problems, ...loaded.warnings]) yield* report(problem)
       return FunctionRegistry.of({
         get: (functionName, qualifier = "$LATEST") => {
           const found = loaded.usable.get(functionName)
@@ -72,12 +75,12 @@ export const load = (options: FolderOptions): LoadedFunctions => {
   const file = text.error ?? readFunctionsFile(text.content, join(options.folder, fileName), variables)
   if (typeof file === "string") {
     const unusable = new Map(folders.map((name) => [name, file]))
-    return { usable: new Map(), unusable, broken: file, problems: [{ detail: file }] }
+    return { usable: new Map(), unusable, broken: file, problems: [{ detail: file }], warnings: [] }
   }
 
   const usable = new Map<string, FunctionConfig>()
   const unusable = new Map<string, string>()
-  const problems: Array<RegistryProblem> = [...reservedDefaults(file.defaults), ...file.warnings]
+  const problems: Array<RegistryProblem> = []
   const present = new Set(folders)
   for (const name of [...new Set([...folders, ...file.entries.keys()])].sort()) {
     const entry = file.entries.get(name) ?? {}
@@ -89,13 +92,14 @@ export const load = (options: FolderOptions): LoadedFunctions => {
       problems.push({ functionName: name, detail: made })
     }
   }
-  return { usable, unusable, problems }
+  return { usable, unusable, problems, warnings: [...reservedDefaults(file.defaults), ...file.warnings] }
 }
 
 const nothing = (problem: RegistryProblem): LoadedFunctions => ({
   usable: new Map(),
   unusable: new Map(),
-  problems: [problem]
+  problems: [problem],
+  warnings: []
 })
 
 /** The names of the folders that may be functions: hidden ones and installed packages are not. */

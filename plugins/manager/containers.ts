@@ -1,0 +1,184 @@
+/** The manager's routes: JSON in, one call of `Manager`, JSON out. */
+import { Cause, Duration, Effect, Exit, type ManagedRuntime, Option, Schema } from "effect"
+import { Elysia } from "elysia"
+import { CodeImage, FunctionConfig } from "../../src/domain/FunctionConfig.ts"
+import { WorkerId } from "../../src/domain/Worker.ts"
+import { Manager } from "../../src/provision/Manager.ts"
+import {
+  EnsureRequest,
+  EventHeaders,
+  errorTypeHeader,
+  HeartbeatRequest,
+  ProvisionRequest,
+  workerInfo
+} from "../../src/provision/ManagerProtocol.ts"
+import { errorResponse, type ManagerFailure, plainError } from "./errors.ts"
+import {
+  ensureOperation,
+  heartbeatOperation,
+  invokeOperation,
+  provisionOperation,
+  removeOperation,
+  syncOperation
+} from "./operations.ts"
+
+export type ManagerRuntime = ManagedRuntime.ManagedRuntime<Manager, never>
+
+const ensureBody = Schema.toStandardSchemaV1(Schema.toCodecJson(EnsureRequest))
+const provisionBody = Schema.toStandardSchemaV1(Schema.toCodecJson(ProvisionRequest))
+const heartbeatBody = Schema.toStandardSchemaV1(Schema.toCodecJson(HeartbeatRequest))
+const eventHeaders = Schema.toStandardSchemaV1(EventHeaders)
+const params = Schema.toStandardSchemaV1(Schema.Struct({ id: WorkerId }))
+
+/** `refuse` answers those who may not. */
+export const containers = (runtime: ManagerRuntime, refuse: (request: Request) => Response | undefined) =>
+  new Elysia({ name: "manager-containers" })
+    // Bound to these routes, by whatever spelling of their paths the router was led to them.
+    .onBeforeHandle(({ request }) => refuse(request))
+    .post(
+      "/containers/ensure",
+      ({ body, request }) =>
+        respond(
+          runtime,
+          request,
+          Manager.use((manager) => manager.ensure(functionOf(body))).pipe(
+            Effect.map(({ host, port }) => Response.json({ host, port })),
+            Effect.annotateLogs({ function_name: body.function_name })
+          )
+        ),
+      { parse: "json", body: ensureBody, detail: ensureOperation }
+    )
+    .post(
+      "/containers/provision",
+      ({ body, request }) =>
+        respond(
+          runtime,
+          request,
+          Manager.use((manager) =>
+            body.dry_run
+              ? Effect.as(manager.check(functionOf(body), body.count), [])
+              : manager.provision(functionOf(body), body.count)
+          ).pipe(
+            Effect.map((leases) =>
+              Response.json({ workers: leases.map((lease) => workerInfo(lease.worker, lease.lastUsedMillis)) })
+            ),
+            Effect.annotateLogs({
+              function_name: body.function_name,
+              ...(body.request_id === undefined ? {} : { aws_request_id: body.request_id })
+            })
+          )
+        ),
+      { parse: "json", body: provisionBody, detail: provisionOperation }
+    )
+    .post(
+      "/containers/heartbeat",
+      ({ body, request }) =>
+        respond(
+          runtime,
+          request,
+          Effect.map(
+            Manager.use((manager) => manager.heartbeat(body.function_name, body.container_names)),
+            (unknown) => Response.json({ status: "ok", unknown })
+          )
+        ),
+      { parse: "json", body: heartbeatBody, detail: heartbeatOperation }
+    )
+    .get(
+      "/containers/sync",
+      ({ request }) =>
+        respond(
+          runtime,
+          request,
+          Effect.map(
+            Manager.use((manager) => manager.list),
+            (leases) =>
+              Response.json({ containers: leases.map((lease) => workerInfo(lease.worker, lease.lastUsedMillis)) })
+          )
+        ),
+      { detail: syncOperation }
+    )
+    .delete(
+      "/containers/:id",
+      ({ params, request }) =>
+        respond(
+          runtime,
+          request,
+          Effect.map(
+            Manager.use((manager) => manager.remove(params.id)),
+            () => Response.json({ status: "deleted" })
+          )
+        ),
+      { params, detail: removeOperation }
+    )
+    .post(
+      "/containers/:id/invocations",
+      ({ body, headers, params, request }) =>
+        respond(
+          runtime,
+          request,
+          Effect.map(
+            Manager.use((manager) => manager.invoke(params.id, eventOf(headers, new Uint8Array(body as ArrayBuffer)))),
+            ({ errorType, payload }) =>
+              new Response(payload as Uint8Array<ArrayBuffer>, {
+                headers: {
+                  "content-type": "application/octet-stream",
+                  ...(errorType === undefined ? {} : { [errorTypeHeader]: encodeURIComponent(errorType) })
+                }
+              })
+          )
+        ),
+      { parse: "arrayBuffer", params, headers: eventHeaders, detail: invokeOperation }
+    )
+
+/** Runs `program` for as long as the gateway is there. */
+const respond = async (
+  runtime: ManagerRuntime,
+  request: Request,
+  program: Effect.Effect<Response, ManagerFailure, Manager>
+): Promise<Response> => {
+  const traceId = request.headers.get("x-amzn-trace-id")
+  const exit = await runtime.runPromiseExit(
+    traceId === null ? program : Effect.annotateLogs(program, { trace_id: traceId }),
+    { signal: request.signal }
+  )
+  if (Exit.isSuccess(exit)) return exit.value
+  const failure = Cause.findErrorOption(exit.cause)
+  if (Option.isSome(failure)) return errorResponse(failure.value)
+  // Nobody reads this; the number is for the access log.
+  if (Cause.hasInterruptsOnly(exit.cause)) return new Response(null, { status: 499 })
+  runtime.runFork(Effect.logError("A request failed for a reason that is no caller's fault", exit.cause))
+  return plainError(500, "Internal server error")
+}
+
+/**
+ * What to start. A caller that names an image only, as those of the predecessor do, posts events to the emulator in it,
+ * and gets that emulator's own limits: 300 seconds and 3008 megabytes.
+ */
+const functionOf = (request: EnsureRequest): FunctionConfig =>
+  request.function ??
+  new FunctionConfig({
+    name: request.function_name,
+    version: "$LATEST",
+    code: new CodeImage({ uri: request.image ?? `${request.function_name}:latest` }),
+    environment: request.env ?? {},
+    timeout: Duration.seconds(300),
+    memoryMegabytes: 3008,
+    transport: "rie",
+    maxCapacity: 10,
+    minCapacity: 0,
+    acquireTimeout: Duration.seconds(30),
+    maxQueued: 0,
+    idleTimeout: Duration.minutes(5)
+  })
+
+const eventOf = (headers: typeof EventHeaders.Type, payload: Uint8Array) => {
+  const clientContext = headers["x-amz-client-context"]
+  const qualifier = headers["x-irori-qualifier"]
+  return {
+    requestId: headers["x-amzn-requestid"],
+    traceId: headers["x-amzn-trace-id"] ?? "",
+    ...(clientContext === undefined ? {} : { clientContext: Buffer.from(clientContext, "base64").toString() }),
+    ...(qualifier === undefined ? {} : { qualifier }),
+    payload
+  }
+}

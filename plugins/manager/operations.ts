@@ -1,0 +1,295 @@
+/** The manager's operations as its API document tells of them. */
+import { Duration, Schema } from "effect"
+import type { DocumentDecoration } from "elysia"
+import { CodeFolder, FunctionConfig } from "../../src/domain/FunctionConfig.ts"
+import { FunctionName } from "../../src/domain/FunctionName.ts"
+import {
+  EnsureRequest,
+  EnsureResponse,
+  errorTypeHeader,
+  HealthResponse,
+  HeartbeatRequest,
+  HeartbeatResponse,
+  ManagerError,
+  ProvisionRequest,
+  ProvisionResponse,
+  RemoveResponse,
+  SyncResponse
+} from "../../src/provision/ManagerProtocol.ts"
+import { inlineSchema } from "../docs/jsonSchema.ts"
+
+const json = (schema: Schema.Constraint, example: unknown) => ({
+  "application/json": { schema: inlineSchema(Schema.toCodecJson(schema)), example }
+})
+
+const failure = (description: string, example: typeof ManagerError.Type) => ({
+  description,
+  content: json(ManagerError, example)
+})
+
+const workerExample: (typeof SyncResponse.Type)["containers"][number] = Schema.decodeUnknownSync(
+  Schema.toCodecJson(SyncResponse)
+)({
+  containers: [
+    {
+      id: "lambda-echo-2633d28a",
+      name: "lambda-echo-2633d28a",
+      ip_address: "172.17.0.1",
+      port: 41233,
+      created_at: 1768212000,
+      last_used_at: 1768212030.5,
+      status: "running",
+      function_name: "echo",
+      version: "$LATEST",
+      transport: "runtime-api"
+    }
+  ]
+}).containers[0]!
+
+const functionExample = Schema.encodeSync(Schema.toCodecJson(FunctionConfig))(
+  new FunctionConfig({
+    name: FunctionName.make("echo"),
+    version: "$LATEST",
+    code: new CodeFolder({ path: "/srv/functions/echo" }),
+    runtime: "nodejs22.x",
+    handler: "index.handler",
+    environment: { GREETING: "hello" },
+    timeout: Duration.seconds(3),
+    memoryMegabytes: 128,
+    transport: "runtime-api",
+    maxCapacity: 4,
+    minCapacity: 0,
+    acquireTimeout: Duration.seconds(5),
+    maxQueued: 1000,
+    idleTimeout: Duration.minutes(5)
+  })
+)
+
+const body = (schema: Schema.Constraint, examples: Readonly<Record<string, unknown>>) => ({
+  required: true,
+  content: {
+    "application/json": {
+      schema: inlineSchema(Schema.toCodecJson(schema)),
+      examples: Object.fromEntries(Object.entries(examples).map(([name, value]) => [name, { value }]))
+    }
+  }
+})
+
+const unauthorized = failure("The token is missing or is another one.", { detail: "Unauthorized" })
+const malformed = failure("The body is no JSON.", { detail: "The body is no JSON." })
+const invalid = failure("A parameter, a header or the body is not as it should be.", {
+  detail: "count: Expected a value between 1 and 10"
+})
+const unknownWorker = failure("There is no such worker.", { detail: "The manager has no worker lambda-echo-2633d28a." })
+const fault = failure("A fault of the manager. What it was is in its log.", { detail: "Internal server error" })
+
+const started = (reason: NonNullable<(typeof ManagerError.Type)["failure"]>["reason"], detail: string) => ({
+  detail,
+  failure: { reason, detail }
+})
+
+const startFailures = {
+  400: failure(
+    "The body is no JSON, or the engine refused the worker.",
+    started("Refused", "Docker refused a container for 'echo': invalid mount path.")
+  ),
+  401: unauthorized,
+  403: failure(
+    "The code is in a folder that this manager does not give to workers.",
+    started("Refused", "The manager gives no code of /etc to workers: it is in none of its code roots.")
+  ),
+  404: failure("The image is not there.", started("ImageNotFound", "There is no image echo:latest.")),
+  408: failure("The worker was not ready in time.", started("InitTimedOut", "'echo' was not ready after 10s.")),
+  409: failure(
+    "The function failed while it initialised, or the machine lacks its runtime.",
+    started("RuntimeUnavailable", "No program of this machine runs python3.13: install python3.")
+  ),
+  422: invalid,
+  429: failure(
+    "The manager has all the workers it may have.",
+    started("Refused", "The manager is at its limit of 20 workers.")
+  ),
+  500: failure(
+    "The engine is not there, or a fault of the manager.",
+    started("EngineUnavailable", "Docker does not answer: is it running?")
+  )
+}
+
+const idParameter = {
+  in: "path",
+  name: "id",
+  required: true,
+  description: "Of the worker: the name of its container or process.",
+  schema: { type: "string" },
+  example: "lambda-echo-2633d28a"
+}
+const traceParameter = {
+  in: "header",
+  name: "X-Amzn-Trace-Id",
+  description: "The trace that the manager's log lines will carry.",
+  schema: { type: "string" }
+}
+
+const tags = ["Containers"]
+/** Declared by the document as a bearer token. */
+const security = [{ token: [] }]
+
+export const ensureOperation = {
+  operationId: "EnsureContainer",
+  tags,
+  security,
+  summary: "Have one worker of a function",
+  description: "Answers with a running worker of the function, and starts one if there is none.",
+  parameters: [traceParameter],
+  requestBody: body(EnsureRequest, {
+    image: { function_name: "echo", image: "echo:latest", env: { GREETING: "hello" } },
+    function: { function_name: "echo", function: functionExample }
+  }),
+  responses: {
+    200: { description: "Where it is.", content: json(EnsureResponse, { host: "172.17.0.5", port: 8080 }) },
+    ...startFailures
+  }
+} as DocumentDecoration
+
+export const provisionOperation = {
+  operationId: "ProvisionContainers",
+  tags,
+  security,
+  summary: "Start workers",
+  description:
+    "Starts `count` workers at once and answers when all are ready. When one fails, or the caller leaves, none is left. " +
+    "`function` is the function as the gateway knows it; a caller that has none names an `image` (by default " +
+    "`<function_name>:latest`), which then gets its events over the emulator in it.",
+  parameters: [traceParameter],
+  requestBody: body(ProvisionRequest, {
+    function: { function_name: "echo", function: functionExample, count: 2 },
+    image: { function_name: "echo", image: "echo:latest", env: { GREETING: "hello" }, count: 1 },
+    "dry run": { function_name: "echo", count: 10, dry_run: true }
+  }),
+  responses: {
+    200: {
+      description: "The workers; none after a dry run.",
+      content: json(ProvisionResponse, { workers: [workerExample] })
+    },
+    ...startFailures
+  }
+} as DocumentDecoration
+
+export const heartbeatOperation = {
+  operationId: "Heartbeat",
+  tags,
+  security,
+  summary: "Say which workers are in use",
+  description: "A worker that no heartbeat names for longer than the manager's idle timeout is removed.",
+  requestBody: body(HeartbeatRequest, {
+    heartbeat: { function_name: "echo", container_names: ["lambda-echo-2633d28a"] }
+  }),
+  responses: {
+    200: {
+      description: "Heard. `unknown` are those that do not run: the gateway should forget them.",
+      content: json(HeartbeatResponse, { status: "ok", unknown: [] })
+    },
+    400: malformed,
+    401: unauthorized,
+    422: invalid,
+    500: fault
+  }
+} as DocumentDecoration
+
+export const removeOperation = {
+  operationId: "RemoveContainer",
+  tags,
+  security,
+  summary: "End a worker",
+  parameters: [idParameter],
+  responses: {
+    200: { description: "It is gone.", content: json(RemoveResponse, { status: "deleted" }) },
+    401: unauthorized,
+    404: unknownWorker,
+    422: invalid,
+    500: fault
+  }
+} as DocumentDecoration
+
+export const syncOperation = {
+  operationId: "SyncContainers",
+  tags,
+  security,
+  summary: "List the running workers",
+  responses: {
+    200: { description: "All of them.", content: json(SyncResponse, { containers: [workerExample] }) },
+    401: unauthorized,
+    500: fault
+  }
+} as DocumentDecoration
+
+export const invokeOperation = {
+  operationId: "InvokeContainer",
+  tags,
+  security,
+  summary: "Give a worker an event",
+  description:
+    "For workers whose Runtime API this manager serves. Waits for the answer; a caller that leaves gives it up.",
+  parameters: [
+    idParameter,
+    {
+      in: "header",
+      name: "X-Amzn-RequestId",
+      required: true,
+      description: "The id of the invocation, a lower-case UUID.",
+      schema: { type: "string", format: "uuid" },
+      example: "8c8a2c9e-9a3b-4f0a-8a1e-0f0d7c1b2a3d"
+    },
+    { ...traceParameter, description: "The trace as the function sees it." },
+    {
+      in: "header",
+      name: "X-Amz-Client-Context",
+      description: "Base64 of a JSON object.",
+      schema: { type: "string" }
+    },
+    {
+      in: "header",
+      name: "X-Irori-Qualifier",
+      description: "As the function was invoked, for the ARN that it sees.",
+      schema: { type: "string" }
+    }
+  ],
+  requestBody: {
+    required: true,
+    description: "The event, as bytes that are passed on unchanged.",
+    content: { "application/octet-stream": { schema: { type: "string", format: "binary" } } }
+  },
+  responses: {
+    200: {
+      description: "What the runtime posted, unchanged.",
+      headers: {
+        [errorTypeHeader]: {
+          description: "There only if the function failed: the type of its error, percent-encoded.",
+          schema: { type: "string" }
+        }
+      },
+      content: { "application/octet-stream": { schema: { type: "string", format: "binary" } } }
+    },
+    401: unauthorized,
+    404: unknownWorker,
+    422: invalid,
+    500: fault,
+    502: failure("The worker gave no answer.", {
+      detail: "The worker was lost: it exited",
+      lost: { began: true, exit: { code: 1 } }
+    })
+  }
+} as DocumentDecoration
+
+export const healthOperation = {
+  operationId: "Health",
+  tags: ["Health"],
+  summary: "Is the manager up?",
+  description: "Asks nothing of the container engine, and needs no token.",
+  responses: {
+    200: {
+      description: "It is.",
+      content: json(HealthResponse, { status: "healthy", timestamp: "2026-11-21T20:43:36.602Z" })
+    }
+  }
+} as DocumentDecoration

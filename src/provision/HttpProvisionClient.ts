@@ -1,0 +1,64 @@
+/** ProvisionClient for a gateway whose manager is another process. */
+import { randomBytes } from "node:crypto"
+import { Clock, Effect, Layer, References, Schema } from "effect"
+import type { FunctionConfig } from "../domain/FunctionConfig.ts"
+import { formatTraceId, newTraceId, parseTraceId } from "../domain/TraceId.ts"
+import type { StartFailure } from "../domain/Worker.ts"
+import { ManagerClient, type ManagerClientOptions, type ManagerRefused, type ManagerSilent } from "./ManagerClient.ts"
+import { ProvisionRequest, ProvisionResponse, RemoveResponse, SyncResponse, workerOf } from "./ManagerProtocol.ts"
+import { ManagerUnreachable, ProvisionClient, ProvisionFailed } from "./ProvisionClient.ts"
+
+const encodeRequest = Schema.encodeSync(Schema.toCodecJson(ProvisionRequest))
+const readProvisioned = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.toCodecJson(ProvisionResponse)))
+const readRemoved = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.toCodecJson(RemoveResponse)))
+const readRunning = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.toCodecJson(SyncResponse)))
+
+export const layer = (options: ManagerClientOptions) =>
+  Layer.effect(
+    ProvisionClient,
+    Effect.gen(function* () {
+      const manager = yield* ManagerClient.make(options)
+
+      const provision = Effect.fn("HttpProvisionClient.provision")(function* (config: FunctionConfig) {
+        const failed = (failure: StartFailure) => new ProvisionFailed({ functionName: config.name, failure })
+        const body = encodeRequest({ function_name: config.name, function: config, count: 1, dry_run: false })
+        const headers = [["X-Amzn-Trace-Id", yield* traceId] as const]
+        const { workers } = yield* manager
+          .call({ method: "POST", path: "/containers/provision", headers, body }, readProvisioned)
+          .pipe(Effect.mapError((error) => failed(failureOf(error))))
+        const worker = workers[0]
+        if (worker !== undefined) return workerOf(worker)
+        return yield* failed({ reason: "EngineUnavailable", detail: `The manager at ${manager.url} started nothing.` })
+      })
+
+      return ProvisionClient.of({
+        provision,
+        remove: (id) =>
+          manager.call({ method: "DELETE", path: `/containers/${id}` }, readRemoved).pipe(
+            Effect.catchIf(
+              (error) => error._tag === "ManagerRefused" && error.status === 404,
+              () => Effect.void
+            ),
+            Effect.mapError((cause) => new ManagerUnreachable({ cause })),
+            Effect.asVoid
+          ),
+        sync: manager.call({ method: "GET", path: "/containers/sync" }, readRunning).pipe(
+          Effect.map(({ containers }) => containers.map(workerOf)),
+          Effect.mapError((cause) => new ManagerUnreachable({ cause }))
+        )
+      })
+    })
+  )
+
+/** The trace that the log lines of this start carry; a start that has none begins one. */
+const traceId = Effect.gen(function* () {
+  const { trace_id } = yield* References.CurrentLogAnnotations
+  const current = typeof trace_id === "string" ? parseTraceId(trace_id) : undefined
+  return formatTraceId(current ?? newTraceId(yield* Clock.currentTimeMillis, randomBytes(12).toString("hex")))
+})
+
+const failureOf = (error: ManagerSilent | ManagerRefused): StartFailure =>
+  (error._tag === "ManagerRefused" ? error.error.failure : undefined) ?? {
+    reason: "EngineUnavailable",
+    detail: error.message
+  }

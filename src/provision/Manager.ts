@@ -1,0 +1,213 @@
+/**
+ * What a manager does for gateways in other processes: batches of workers, all or none; leases, so that a gateway
+ * that died leaves nothing running; events for workers that only this process can reach. How a worker starts is the
+ * provisioner's, how it gets an event the worker client's.
+ */
+import { realpathSync } from "node:fs"
+import { isAbsolute, relative, resolve } from "node:path"
+import { Clock, Context, Duration, Effect, Layer, Schedule, Schema, Semaphore } from "effect"
+import type { FunctionConfig } from "../domain/FunctionConfig.ts"
+import type { FunctionName } from "../domain/FunctionName.ts"
+import type { Invocation } from "../domain/Invocation.ts"
+import { type Worker, WorkerId } from "../domain/Worker.ts"
+import { type WorkerAnswer, WorkerClient, type WorkerLost } from "../invoke/WorkerClient.ts"
+import { Provisioner, type StartFailed } from "./Provisioner.ts"
+import { type Lease, WorkerLeases } from "./WorkerLeases.ts"
+
+/** The code is in a folder that this manager does not give to workers. Nothing was started. */
+export class CodeOutsideRoots extends Schema.TaggedError<CodeOutsideRoots>()("CodeOutsideRoots", {
+  path: Schema.String
+}) {
+  override get message() {
+    return `The manager gives no code of ${this.path} to workers: it is in none of its code roots.`
+  }
+}
+
+/** With these workers there would be more than this manager may have. Nothing was started. */
+export class WorkerLimitReached extends Schema.TaggedError<WorkerLimitReached>()("WorkerLimitReached", {
+  maxWorkers: Schema.Int
+}) {
+  override get message() {
+    return `The manager is at its limit of ${this.maxWorkers} workers.`
+  }
+}
+
+/** This manager has no such worker, or cannot reach it. */
+export class WorkerUnknown extends Schema.TaggedError<WorkerUnknown>()("WorkerUnknown", {
+  id: WorkerId
+}) {
+  override get message() {
+    return `The manager has no worker ${this.id}.`
+  }
+}
+
+export type ProvisionRefusal = StartFailed | CodeOutsideRoots | WorkerLimitReached
+
+export interface ManagerOptions {
+  /** The folders whose code may be given to workers, with all that is in them. None: only images. */
+  readonly codeRoots: ReadonlyArray<string>
+  /** A worker that no gateway has named in a heartbeat for this long is removed, up to a minute later. */
+  readonly idleTimeout: Duration.Duration
+  /** The most workers at once, of all functions; starting ones count. Absent: as many as the machine takes. */
+  readonly maxWorkers?: number
+}
+
+export class Manager extends Context.Service<
+  Manager,
+  {
+    /**
+     * Starts `count` workers at once and waits until all are ready. When one fails, or on interruption, none is left.
+     */
+    readonly provision: (config: FunctionConfig, count: number) => Effect.Effect<ReadonlyArray<Lease>, ProvisionRefusal>
+    /** Fails where `provision` would before it starts anything. */
+    readonly check: (
+      config: FunctionConfig,
+      count: number
+    ) => Effect.Effect<void, CodeOutsideRoots | WorkerLimitReached>
+    /** A running worker of this function and version, started if there is none. Calls for one function take turns. */
+    readonly ensure: (config: FunctionConfig) => Effect.Effect<Worker, ProvisionRefusal>
+    /** Renews the leases of `ids`. Answers with those that are not running workers of this function. */
+    readonly heartbeat: (name: FunctionName, ids: ReadonlyArray<WorkerId>) => Effect.Effect<ReadonlyArray<WorkerId>>
+    /** Ends a worker and waits until it is gone. */
+    readonly remove: (id: WorkerId) => Effect.Effect<void, WorkerUnknown>
+    readonly list: Effect.Effect<ReadonlyArray<Lease>>
+    /** Gives an event to a worker and waits for the answer, without limit: the time limit is the gateway's. */
+    readonly invoke: (id: WorkerId, event: WorkerEvent) => Effect.Effect<WorkerAnswer, WorkerUnknown | WorkerLost>
+  }
+>()("irori/provision/Manager") {}
+
+/** An invocation whose function the worker says. */
+export type WorkerEvent = Omit<Invocation, "functionName">
+
+export const layer = (options: ManagerOptions) =>
+  Layer.effect(
+    Manager,
+    Effect.gen(function* () {
+      const clock = yield* Clock.Clock
+      const provisioner = yield* Provisioner
+      const client = yield* WorkerClient
+      const leases = new WorkerLeases()
+      const turns = new Map<FunctionName, Semaphore.Semaphore>()
+      let starting = 0
+      const now = () => clock.currentTimeMillisUnsafe()
+
+      const list = Effect.map(provisioner.list, (running) => leases.reconcile(running, now()))
+
+      const stop = (worker: Worker) =>
+        Effect.andThen(
+          provisioner.stop(worker.id),
+          Effect.sync(() => leases.end(worker.id))
+        )
+
+      const check = Effect.fnUntraced(function* (config: FunctionConfig, count: number) {
+        if (config.code._tag === "CodeFolder" && !isInside(options.codeRoots, config.code.path)) {
+          return yield* new CodeOutsideRoots({ path: config.code.path })
+        }
+        const { maxWorkers } = options
+        const running = maxWorkers === undefined ? 0 : (yield* provisioner.list).length
+        if (maxWorkers !== undefined && running + starting + count > maxWorkers) {
+          return yield* new WorkerLimitReached({ maxWorkers })
+        }
+      })
+
+      const startAll = (config: FunctionConfig, count: number) =>
+        Effect.suspend(() => {
+          const started: Array<Worker> = []
+          const startOne = Effect.uninterruptibleMask((restore) =>
+            Effect.tap(restore(provisioner.start(config)), (worker) =>
+              Effect.sync(() => {
+                started.push(worker)
+                leases.grant(worker, config, now())
+              })
+            )
+          )
+          return Effect.forEach(Array.from({ length: count }), () => startOne, { concurrency: "unbounded" }).pipe(
+            Effect.onError(() => Effect.forEach(started, stop, { concurrency: "unbounded", discard: true }))
+          )
+        })
+
+      const provision = Effect.fn("Manager.provision")(function* (config: FunctionConfig, count: number) {
+        const workers = yield* Effect.acquireUseRelease(
+          // The places are taken in the same step that finds them free.
+          Effect.tap(check(config, count), () => Effect.sync(() => (starting += count))),
+          () => startAll(config, count),
+          () => Effect.sync(() => (starting -= count))
+        )
+        return workers.map((worker): Lease => leases.find(worker.id) ?? { worker, config, lastUsedMillis: now() })
+      })
+
+      const ensure = Effect.fn("Manager.ensure")(function* (config: FunctionConfig) {
+        const turn = turns.get(config.name) ?? Semaphore.makeUnsafe(1)
+        turns.set(config.name, turn)
+        return yield* turn.withPermit(
+          Effect.gen(function* () {
+            const running = (yield* list).find(
+              ({ worker }) =>
+                worker.functionName === config.name &&
+                worker.version === config.version &&
+                worker.transport === config.transport
+            )
+            if (running === undefined) return (yield* provision(config, 1))[0]!.worker
+            leases.renew(running.worker.id, now())
+            return running.worker
+          })
+        )
+      })
+
+      const heartbeat = (name: FunctionName, ids: ReadonlyArray<WorkerId>) =>
+        Effect.map(list, (running) => {
+          const known = new Set(
+            running.filter(({ worker }) => worker.functionName === name).map(({ worker }) => worker.id)
+          )
+          return ids.filter((id) => !(known.has(id) && leases.renew(id, now())))
+        })
+
+      const remove = Effect.fn("Manager.remove")(function* (id: WorkerId) {
+        const found = (yield* list).find(({ worker }) => worker.id === id)
+        if (found === undefined) return yield* new WorkerUnknown({ id })
+        yield* stop(found.worker)
+      })
+
+      const invoke = Effect.fnUntraced(function* (id: WorkerId, event: WorkerEvent) {
+        const { config, worker } = leases.find(id) ?? {}
+        if (worker === undefined || config === undefined) return yield* new WorkerUnknown({ id })
+        leases.renew(id, now())
+        return yield* client.send(worker, config, { ...event, functionName: worker.functionName })
+      })
+
+      const removeExpired = Effect.gen(function* () {
+        const oldest = now() - Duration.toMillis(options.idleTimeout)
+        const expired = (yield* list).filter(({ lastUsedMillis }) => lastUsedMillis <= oldest)
+        yield* Effect.forEach(
+          expired,
+          ({ worker }) =>
+            Effect.andThen(
+              Effect.logWarning("No gateway has named this worker in a heartbeat for too long: removing it"),
+              stop(worker)
+            ).pipe(Effect.annotateLogs({ function_name: worker.functionName, container_name: worker.id })),
+          { concurrency: "unbounded", discard: true }
+        )
+      })
+      const interval = Duration.min(Duration.minutes(1), options.idleTimeout)
+      yield* Effect.forkScoped(Effect.repeat(removeExpired, Schedule.spaced(interval)))
+
+      return Manager.of({ provision, check, ensure, heartbeat, remove, list, invoke })
+    })
+  )
+
+/** Links are followed: a folder inside a root that leads out of it is outside. */
+const isInside = (roots: ReadonlyArray<string>, path: string): boolean =>
+  isAbsolute(path) &&
+  roots.some((root) => {
+    const way = relative(real(root), real(path))
+    return way !== ".." && !way.startsWith("../") && !isAbsolute(way)
+  })
+
+/** What is not there has no links to follow. */
+const real = (path: string): string => {
+  try {
+    return realpathSync(path)
+  } catch {
+    return resolve(path)
+  }
+}

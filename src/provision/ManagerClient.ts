@@ -1,0 +1,121 @@
+/** Speaks HTTP to a manager in another process: where it is, the token, the time limit, what a failure looks like. */
+import { Data, Duration, Effect, Option, Schema } from "effect"
+import {
+  type Address,
+  type ConnectFailed,
+  type ExchangeBroken,
+  HttpClient,
+  type HttpRequest
+} from "../invoke/HttpClient.ts"
+import { ManagerError } from "./ManagerProtocol.ts"
+
+export interface ManagerClientOptions {
+  /** `http://host:port`, or `https`. */
+  readonly managerUrl: string
+  /** What both sides have and nobody else. */
+  readonly token: string
+  /** `ORCHESTRATOR_TIMEOUT`: the longest a manager may take for anything but an invocation, the start of a worker included. */
+  readonly timeout: Duration.Duration
+}
+
+/** No answer, or not one that the protocol has. Its message is a line for a person. */
+export class ManagerSilent extends Data.TaggedError("ManagerSilent")<{
+  readonly message: string
+  readonly cause?: unknown
+}> {}
+
+/** The manager said no. */
+export class ManagerRefused extends Data.TaggedError("ManagerRefused")<{
+  readonly status: number
+  readonly error: ManagerError
+}> {
+  override get message() {
+    return this.error.detail
+  }
+}
+
+type Call = Pick<HttpRequest, "method" | "path"> & {
+  readonly headers?: HttpRequest["headers"]
+  readonly body?: unknown
+}
+
+/** Reads the JSON of an answer. */
+type Answer<A> = (text: unknown) => Effect.Effect<A, Schema.SchemaError>
+
+const readError = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.toCodecJson(ManagerError)))
+
+export class ManagerClient {
+  /** For messages and logs. */
+  readonly url: string
+  readonly #http: HttpClient
+  readonly #options: ManagerClientOptions
+  readonly #address: Address
+  readonly #prefix: string
+
+  private constructor(http: HttpClient, options: ManagerClientOptions) {
+    const url = new URL(options.managerUrl)
+    const secure = url.protocol === "https:"
+    this.#http = http
+    this.#options = options
+    this.#address = {
+      host: url.hostname.replace(/^\[|\]$/g, ""),
+      port: Number(url.port) || (secure ? 443 : 80),
+      secure
+    }
+    this.#prefix = url.pathname.replace(/\/+$/, "")
+    this.url = url.origin + this.#prefix
+  }
+
+  /** A client whose connections end with the scope. */
+  static readonly make = (options: ManagerClientOptions) =>
+    Effect.map(HttpClient.make, (http) => new ManagerClient(http, options))
+
+  /** One request as it is, without a time limit. */
+  send(request: HttpRequest) {
+    return this.#http.send(this.#address, {
+      ...request,
+      path: this.#prefix + request.path,
+      headers: [...request.headers, ["Authorization", `Bearer ${this.#options.token}`]]
+    })
+  }
+
+  /** One call with JSON in and out. */
+  call<A>(call: Call, answer: Answer<A>): Effect.Effect<A, ManagerSilent | ManagerRefused> {
+    const body = call.body === undefined ? new Uint8Array() : Buffer.from(JSON.stringify(call.body))
+    const headers = [...(call.headers ?? []), ["Content-Type", "application/json"] as const]
+    return this.send({ method: call.method, path: call.path, headers, body }).pipe(
+      Effect.mapError((error) => this.silent(error)),
+      Effect.timeoutOrElse({
+        duration: this.#options.timeout,
+        orElse: () =>
+          Effect.fail(
+            new ManagerSilent({
+              message: `The manager at ${this.url} did not answer within ${Duration.format(this.#options.timeout)}.`
+            })
+          )
+      }),
+      Effect.flatMap(({ body, status }): Effect.Effect<A, ManagerSilent | ManagerRefused> => {
+        if (status !== 200) return Effect.fail(new ManagerRefused({ status, error: this.errorOf(status, body) }))
+        return Effect.mapError(
+          answer(body.toString()),
+          (cause) => new ManagerSilent({ message: `The manager at ${this.url} answers in another protocol.`, cause })
+        )
+      })
+    )
+  }
+
+  silent(error: ConnectFailed | ExchangeBroken): ManagerSilent {
+    const reason = error.cause instanceof Error ? error.cause.message : String(error.cause)
+    const what = error._tag === "ConnectFailed" ? "cannot be reached" : "broke off"
+    return new ManagerSilent({ message: `The manager at ${this.url} ${what}: ${reason}`, cause: error.cause })
+  }
+
+  /** What an answer that is no success says; also one that is not a manager's. */
+  errorOf(status: number, body: Buffer): ManagerError {
+    if (status === 401)
+      return { detail: `The manager at ${this.url} refuses this gateway's token: it has another one.` }
+    return Option.getOrElse(readError(body.toString()), () => ({
+      detail: `The manager at ${this.url} answered ${status}.`
+    }))
+  }
+}

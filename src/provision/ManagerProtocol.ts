@@ -1,0 +1,121 @@
+/** What gateways and managers say to each other over HTTP, in JSON: the bodies of `plugins/manager`. */
+import { Effect, Schema } from "effect"
+import { FunctionConfig, Transport } from "../domain/FunctionConfig.ts"
+import { FunctionName } from "../domain/FunctionName.ts"
+import { StartFailure, Worker, WorkerExit, WorkerId } from "../domain/Worker.ts"
+
+const ofFunction = {
+  function_name: FunctionName,
+  /** The function as the gateway knows it. Callers that do not know it name an image instead, or nothing. */
+  function: Schema.optionalKey(FunctionConfig),
+  /** By default `<function_name>:latest`. */
+  image: Schema.optionalKey(Schema.NonEmptyString),
+  env: Schema.optionalKey(Schema.Record(Schema.String, Schema.String))
+}
+
+const oneSource = Schema.makeFilter(
+  (request: {
+    readonly function_name: FunctionName
+    readonly function?: FunctionConfig
+    readonly image?: string
+    readonly env?: unknown
+  }) => {
+    if (request.function === undefined) return undefined
+    if (request.function.name !== request.function_name) return "function_name is not the name of the function"
+    return request.image === undefined && request.env === undefined
+      ? undefined
+      : "function has its image and env inside"
+  }
+)
+
+export const EnsureRequest = Schema.Struct(ofFunction).check(oneSource)
+export type EnsureRequest = typeof EnsureRequest.Type
+
+export const EnsureResponse = Schema.Struct({ host: Schema.String, port: Schema.Int })
+
+export const ProvisionRequest = Schema.Struct({
+  ...ofFunction,
+  count: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10 })).pipe(
+    Schema.withDecodingDefaultKey(Effect.succeed(1))
+  ),
+  /** For the manager's log. */
+  request_id: Schema.optionalKey(Schema.String),
+  /** Checks the request and starts nothing. */
+  dry_run: Schema.Boolean.pipe(Schema.withDecodingDefaultKey(Effect.succeed(false)))
+}).check(oneSource)
+export type ProvisionRequest = typeof ProvisionRequest.Type
+
+export const WorkerInfo = Schema.Struct({
+  id: WorkerId,
+  name: Schema.String,
+  /** Where the worker is for events that are posted to it; that of its Runtime API for one that asks for them. */
+  ip_address: Schema.String,
+  port: Schema.Int,
+  /** Unix seconds. */
+  created_at: Schema.Finite,
+  /** Unix seconds: of its last heartbeat or event. */
+  last_used_at: Schema.Finite,
+  status: Schema.Literal("running"),
+  function_name: FunctionName,
+  version: Schema.String,
+  transport: Transport
+})
+export type WorkerInfo = typeof WorkerInfo.Type
+
+export const ProvisionResponse = Schema.Struct({ workers: Schema.Array(WorkerInfo) })
+export const SyncResponse = Schema.Struct({ containers: Schema.Array(WorkerInfo) })
+
+export const HeartbeatRequest = Schema.Struct({
+  function_name: FunctionName,
+  container_names: Schema.Array(WorkerId)
+})
+export const HeartbeatResponse = Schema.Struct({ status: Schema.Literal("ok"), unknown: Schema.Array(WorkerId) })
+export const RemoveResponse = Schema.Struct({ status: Schema.Literal("deleted") })
+export const HealthResponse = Schema.Struct({ status: Schema.Literal("healthy"), timestamp: Schema.String })
+
+/** Every answer that is no success. */
+export const ManagerError = Schema.Struct({
+  /** One line for a person. */
+  detail: Schema.String,
+  /** Why a worker was not started. */
+  failure: Schema.optionalKey(StartFailure),
+  /** What became of an event whose worker was lost. */
+  lost: Schema.optionalKey(Schema.Struct({ began: Schema.Boolean, exit: Schema.optionalKey(WorkerExit) }))
+})
+export type ManagerError = typeof ManagerError.Type
+
+/** Of an event, beside its payload, which is the body. */
+export const EventHeaders = Schema.Struct({
+  "x-amzn-requestid": Schema.String.check(Schema.isPattern(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/u)),
+  "x-amzn-trace-id": Schema.optionalKey(Schema.String),
+  /** Base64. */
+  "x-amz-client-context": Schema.optionalKey(Schema.String.check(Schema.isBase64())),
+  "x-irori-qualifier": Schema.optionalKey(Schema.String)
+})
+
+/** Of an answer: the type of the function's error, percent-encoded. */
+export const errorTypeHeader = "x-irori-error-type"
+
+export const workerInfo = (worker: Worker, lastUsedMillis: number): WorkerInfo => ({
+  id: worker.id,
+  name: worker.id,
+  ip_address: worker.host,
+  port: worker.port,
+  created_at: worker.createdAtMillis / 1000,
+  last_used_at: lastUsedMillis / 1000,
+  status: "running",
+  function_name: worker.functionName,
+  version: worker.version,
+  transport: worker.transport
+})
+
+export const workerOf = (info: WorkerInfo): Worker =>
+  new Worker({
+    id: info.id,
+    functionName: info.function_name,
+    version: info.version,
+    transport: info.transport,
+    host: info.ip_address,
+    port: info.port,
+    createdAtMillis: Math.round(info.created_at * 1000)
+  })

@@ -1,0 +1,202 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { describe, expect, it } from "@effect/vitest"
+import { Deferred, Duration, Effect, Fiber, Layer } from "effect"
+import { TestClock } from "effect/testing"
+import { CodeFolder, CodeImage } from "../../src/domain/FunctionConfig.ts"
+import { FunctionName } from "../../src/domain/FunctionName.ts"
+import { WorkerId } from "../../src/domain/Worker.ts"
+import * as ManagerLayer from "../../src/provision/Manager.ts"
+import { Manager } from "../../src/provision/Manager.ts"
+import { StartFailed } from "../../src/provision/Provisioner.ts"
+import { functionConfig, hello, invocation, worker } from "../support/functions.ts"
+import { FakeMachine } from "./fakes.ts"
+
+const config = functionConfig({ code: new CodeImage({ uri: "hello:latest" }) })
+const ids = (...names: ReadonlyArray<string>) => names.map((name) => WorkerId.make(name))
+const imageNotFound = new StartFailed({ failure: { reason: "ImageNotFound", detail: "no image" } })
+
+const withManager = <A, E>(
+  machine: FakeMachine,
+  body: (manager: Manager["Service"]) => Effect.Effect<A, E>,
+  options: Partial<ManagerLayer.ManagerOptions> = {}
+) =>
+  Effect.provide(
+    Manager.use(body),
+    ManagerLayer.layer({ codeRoots: [], idleTimeout: Duration.minutes(5), ...options }).pipe(
+      Layer.provide([machine.provisioner, machine.workerClient])
+    )
+  )
+
+describe("Manager", () => {
+  it.effect("starts the workers of a batch at the same time", () => {
+    const machine = new FakeMachine()
+    machine.onStart = () => Effect.sleep("1 second")
+    return withManager(machine, (manager) =>
+      Effect.gen(function* () {
+        const batch = yield* Effect.forkChild(manager.provision(config, 3))
+        yield* TestClock.adjust("999 millis")
+        expect(batch.pollUnsafe()).toBeUndefined()
+        yield* TestClock.adjust("1 millis")
+        expect((yield* Fiber.join(batch)).map(({ worker }) => worker.id)).toEqual(["w-1", "w-2", "w-3"])
+      })
+    )
+  })
+
+  it.effect("leaves nothing of a batch of which one failed: neither what ran nor what was starting", () => {
+    const machine = new FakeMachine()
+    machine.onStart = (nth) =>
+      nth === 1 ? Effect.void : nth === 2 ? Effect.andThen(Effect.sleep("1 second"), imageNotFound) : Effect.never
+    return withManager(machine, (manager) =>
+      Effect.gen(function* () {
+        const batch = yield* Effect.forkChild(Effect.flip(manager.provision(config, 3)))
+        yield* TestClock.adjust("1 second")
+        expect(yield* Fiber.join(batch)).toBe(imageNotFound)
+        expect(machine.running.size).toBe(0)
+        expect(machine.calls.slice(3).sort()).toEqual(["give up w-3", "stop w-1"])
+      })
+    )
+  })
+
+  it.effect("leaves nothing of a batch whose caller left", () => {
+    const machine = new FakeMachine()
+    return withManager(machine, (manager) =>
+      Effect.gen(function* () {
+        const second = yield* Deferred.make<void>()
+        machine.onStart = (nth) =>
+          nth === 1 ? Effect.void : Effect.andThen(Deferred.succeed(second, undefined), Effect.never)
+        const batch = yield* Effect.forkChild(manager.provision(config, 2))
+        yield* Deferred.await(second)
+        yield* Fiber.interrupt(batch)
+        expect(machine.running.size).toBe(0)
+        expect(machine.calls.slice(2).sort()).toEqual(["give up w-2", "stop w-1"])
+      })
+    )
+  })
+
+  it.effect("keeps to its limit of workers, those included that are starting", () => {
+    const machine = new FakeMachine()
+    machine.onStart = () => Effect.sleep("1 second")
+    return withManager(
+      machine,
+      (manager) =>
+        Effect.gen(function* () {
+          const batch = yield* Effect.forkChild(manager.provision(config, 2))
+          yield* TestClock.adjust("1 millis")
+          expect((yield* Effect.flip(manager.provision(config, 2)))._tag).toBe("WorkerLimitReached")
+          expect((yield* Effect.flip(manager.check(config, 2)))._tag).toBe("WorkerLimitReached")
+          yield* TestClock.adjust("1 second")
+          yield* Fiber.join(batch)
+          expect((yield* Effect.flip(manager.provision(config, 2)))._tag).toBe("WorkerLimitReached")
+          const last = yield* Effect.forkChild(manager.provision(config, 1))
+          yield* TestClock.adjust("1 second")
+          expect((yield* Fiber.join(last)).length).toBe(1)
+          yield* manager.remove(WorkerId.make("w-1"))
+          yield* manager.check(config, 1)
+        }),
+      { maxWorkers: 3 }
+    )
+  })
+
+  it.effect("gives no code to workers that is outside its roots, also not through a link", () => {
+    const root = mkdtempSync(join(tmpdir(), "irori-roots-"))
+    mkdirSync(join(root, "code/f"), { recursive: true })
+    mkdirSync(join(root, "code-secret"))
+    symlinkSync(join(root, "code-secret"), join(root, "code/link"))
+    const machine = new FakeMachine()
+    const of = (path: string) => functionConfig({ code: new CodeFolder({ path }) })
+    return withManager(
+      machine,
+      (manager) =>
+        Effect.gen(function* () {
+          for (const path of [
+            "/etc",
+            join(root, "code-secret"),
+            join(root, "code/link"),
+            join(root, "code/../code-secret"),
+            "code"
+          ]) {
+            expect((yield* Effect.flip(manager.provision(of(path), 1)))._tag).toBe("CodeOutsideRoots")
+          }
+          yield* manager.provision(of(join(root, "code/f")), 1)
+          expect(machine.calls).toEqual(["start w-1"])
+        }),
+      { codeRoots: [join(root, "code")] }
+    ).pipe(Effect.ensuring(Effect.sync(() => rmSync(root, { recursive: true }))))
+  })
+
+  it.effect("ensures one worker, however many ask for it at once", () => {
+    const machine = new FakeMachine()
+    machine.onStart = () => Effect.sleep("1 second")
+    return withManager(machine, (manager) =>
+      Effect.gen(function* () {
+        const both = yield* Effect.forkChild(
+          Effect.all([manager.ensure(config), manager.ensure(config)], { concurrency: "unbounded" })
+        )
+        yield* TestClock.adjust("2 seconds")
+        expect((yield* Fiber.join(both)).map(({ id }) => id)).toEqual(["w-1", "w-1"])
+        expect(machine.calls).toEqual(["start w-1"])
+      })
+    )
+  })
+
+  it.effect("removes a worker that no heartbeat has named for the idle timeout, and no other", () => {
+    const machine = new FakeMachine()
+    return withManager(machine, (manager) =>
+      Effect.gen(function* () {
+        yield* manager.provision(config, 2)
+        yield* TestClock.adjust("4 minutes")
+        expect(yield* manager.heartbeat(hello, ids("w-2"))).toEqual([])
+        yield* TestClock.adjust("59 seconds")
+        expect([...machine.running.keys()]).toEqual(["w-1", "w-2"])
+        yield* TestClock.adjust("1 second")
+        expect([...machine.running.keys()]).toEqual(["w-2"])
+        yield* TestClock.adjust("3 minutes")
+        expect([...machine.running.keys()]).toEqual(["w-2"])
+        yield* TestClock.adjust("1 minute")
+        expect(machine.running.size).toBe(0)
+        expect(yield* manager.heartbeat(hello, ids("w-2"))).toEqual(["w-2"])
+      })
+    )
+  })
+
+  it.effect("gives a worker that was running before it the whole idle timeout to be named", () => {
+    const machine = new FakeMachine()
+    const found = worker("found")
+    machine.running.set(found.id, found)
+    return withManager(machine, () =>
+      Effect.gen(function* () {
+        yield* TestClock.adjust("299 seconds")
+        expect(machine.running.size).toBe(1)
+        yield* TestClock.adjust("61 seconds")
+        expect(machine.running.size).toBe(0)
+      })
+    )
+  })
+
+  it.effect("reports the workers of a heartbeat that do not run, or are another function's", () => {
+    const machine = new FakeMachine()
+    return withManager(machine, (manager) =>
+      Effect.gen(function* () {
+        yield* manager.provision(config, 1)
+        yield* manager.provision(functionConfig({ name: FunctionName.make("other"), code: config.code }), 1)
+        expect(yield* manager.heartbeat(hello, ids("w-1", "w-2", "w-9"))).toEqual(["w-2", "w-9"])
+      })
+    )
+  })
+
+  it.effect("passes an event to its worker with the settings that the worker was started from", () => {
+    const machine = new FakeMachine()
+    return withManager(machine, (manager) =>
+      Effect.gen(function* () {
+        yield* manager.provision(config, 1)
+        const answer = yield* manager.invoke(WorkerId.make("w-1"), invocation())
+        expect(answer.payload).toEqual(invocation().payload)
+        expect(machine.events).toEqual([invocation()])
+        expect((yield* Effect.flip(manager.invoke(WorkerId.make("w-9"), invocation())))._tag).toBe("WorkerUnknown")
+        expect((yield* Effect.flip(manager.remove(WorkerId.make("w-9"))))._tag).toBe("WorkerUnknown")
+      })
+    )
+  })
+})

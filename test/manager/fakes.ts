@@ -1,0 +1,63 @@
+/** A machine and its workers, as a test scripts them. */
+import { Effect, Layer, PubSub } from "effect"
+import type { FunctionConfig } from "../../src/domain/FunctionConfig.ts"
+import type { Invocation } from "../../src/domain/Invocation.ts"
+import type { Worker, WorkerId } from "../../src/domain/Worker.ts"
+import { type WorkerAnswer, WorkerClient, type WorkerLost } from "../../src/invoke/WorkerClient.ts"
+import { Provisioner, type StartFailed, type WorkerDeath } from "../../src/provision/Provisioner.ts"
+import { worker } from "../support/functions.ts"
+
+export class FakeMachine {
+  /** What was asked of it, in order. */
+  readonly calls: Array<string> = []
+  readonly running = new Map<WorkerId, Worker>()
+  readonly configs: Array<FunctionConfig> = []
+  readonly events: Array<Invocation> = []
+  /** What a start does before its worker runs; `nth` counts from 1. */
+  onStart: (nth: number) => Effect.Effect<void, StartFailed> = () => Effect.void
+  onEvent: (worker: Worker, invocation: Invocation) => Effect.Effect<WorkerAnswer, WorkerLost> = (_, { payload }) =>
+    Effect.succeed({ payload })
+
+  readonly provisioner = Layer.effect(
+    Provisioner,
+    Effect.map(PubSub.unbounded<WorkerDeath>(), (deaths) =>
+      Provisioner.of({
+        start: (config) =>
+          Effect.suspend(() => {
+            const nth = this.configs.push(config)
+            const started = worker(`w-${nth}`, {
+              functionName: config.name,
+              version: config.version,
+              transport: config.transport,
+              port: 1000 + nth
+            })
+            this.calls.push(`start ${started.id}`)
+            return this.onStart(nth).pipe(
+              Effect.onInterrupt(() => Effect.sync(() => this.calls.push(`give up ${started.id}`))),
+              Effect.map(() => {
+                this.running.set(started.id, started)
+                return started
+              })
+            )
+          }),
+        stop: (id) =>
+          Effect.sync(() => {
+            this.calls.push(`stop ${id}`)
+            this.running.delete(id)
+          }),
+        list: Effect.sync(() => [...this.running.values()]),
+        deaths
+      })
+    )
+  )
+
+  readonly workerClient = Layer.succeed(WorkerClient, {
+    send: (worker, _config, invocation) =>
+      Effect.suspend(() => {
+        this.events.push(invocation)
+        return this.onEvent(worker, invocation).pipe(
+          Effect.onInterrupt(() => Effect.sync(() => this.calls.push(`leave ${worker.id}`)))
+        )
+      })
+  })
+}
