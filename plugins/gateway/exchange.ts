@@ -6,6 +6,7 @@ import { randomBytes, randomUUID } from "node:crypto"
 import { Effect, type ManagedRuntime } from "effect"
 import { Elysia } from "elysia"
 import { formatTraceId, newTraceId, parseTraceId, type TraceId } from "../../src/domain/TraceId.ts"
+import { clientAddressOf } from "../../src/http/HttpServer.ts"
 
 export interface Exchange {
   /** `x-amzn-RequestId`, and the id of the invocation if it becomes one. */
@@ -42,7 +43,7 @@ export const exchange = (runtime: ManagedRuntime.ManagedRuntime<never, never>) =
   new Elysia({ name: "exchange" })
     .onRequest(({ request, set, server }) => {
       // Once the answer is sent, the server has forgotten the address.
-      const { requestId, trace } = exchangeOf(request, server?.requestIP(request)?.address)
+      const { requestId, trace } = exchangeOf(request, server?.requestIP(request)?.address ?? clientAddressOf(request))
       set.headers["x-amzn-RequestId"] = requestId
       set.headers["X-Amzn-Trace-Id"] = formatTraceId(trace)
     })

@@ -6,9 +6,10 @@ import {
   ResourceNotFoundException,
   TooManyRequestsException
 } from "@aws-sdk/client-lambda"
-import { Deferred, Effect } from "effect"
+import { Deferred, Effect, Exit, Scope } from "effect"
 import { Elysia } from "elysia"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { listen } from "../../src/http/HttpServer.ts"
 import { NoCapacity } from "../../src/invoke/InvocationBackend.ts"
 import { hello } from "../support/functions.ts"
 import { arn, gatewayApp } from "./gatewayApp.ts"
@@ -39,16 +40,16 @@ const gateway = gatewayApp({
     }
   }
 })
-const app = new Elysia().use(gateway.app)
+const scope = Scope.makeUnsafe()
 let url = ""
 let port = 0
 
-beforeAll(() => {
-  app.listen({ port: 0, hostname: "127.0.0.1", reusePort: false, idleTimeout: 0 })
-  port = app.server!.port!
+beforeAll(async () => {
+  const options = { host: "127.0.0.1", port: 0, maxBodyBytes: 128 * 1024 * 1024, fetch: gateway.app.fetch }
+  port = (await Effect.runPromise(Scope.provide(listen(options), scope))).port
   url = `http://127.0.0.1:${port}`
 })
-afterAll(() => app.stop(true))
+afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
 
 const path = "/2015-03-31/functions/hello/invocations"
 
@@ -101,6 +102,16 @@ describe("a listening gateway", () => {
     await Effect.runPromise(Deferred.await(interrupted))
     await expect.poll(() => gateway.log.at(-1)?.annotations.status).toBe(499)
     expect(gateway.log.filter(({ level }) => level !== "Info")).toEqual([])
+  })
+
+  it("answers a broken path under Elysia's own server too", async () => {
+    const app = new Elysia().use(gateway.app).listen({ port: 0, hostname: "127.0.0.1", reusePort: false })
+    try {
+      const broken = `http://127.0.0.1:${app.server!.port}/2015-03-31/functions/a%ZZb/invocations`
+      expect((await fetch(broken, { method: "POST", body: "{}" })).status).toBe(400)
+    } finally {
+      await app.stop(true)
+    }
   })
 
   it("answers a broken path, and knows the client's address", async () => {
