@@ -14,7 +14,7 @@ import { describeExit } from "../invoke/errorDocuments.ts"
 import { RuntimeApi } from "../runtime-api/RuntimeApi.ts"
 import type { Runtime } from "../runtimes/Runtime.ts"
 import { runtimes } from "../runtimes/runtimes.ts"
-import { findProgram, isExecutable } from "./findProgram.ts"
+import { findProgram, isExecutable, withoutBunsNode } from "./findProgram.ts"
 import * as ProcessReaper from "./ProcessReaper.ts"
 import { Provisioner, StartFailed, type WorkerDeath } from "./Provisioner.ts"
 import * as WorkerProcess from "./WorkerProcess.ts"
@@ -50,6 +50,7 @@ export const layer = (options: ProcessOptions): Layer.Layer<Provisioner, never, 
       const reaper = yield* ProcessReaper.make
       const deaths = yield* PubSub.unbounded<WorkerDeath>()
       const layerScope = yield* Effect.scope
+      const path = withoutBunsNode(options.path)
       const context = yield* Effect.context()
       const entries = new Map<WorkerId, Entry>()
       let closing = false
@@ -102,7 +103,7 @@ export const layer = (options: ProcessOptions): Layer.Layer<Provisioner, never, 
               args: program.runtime.process.args(program.file, config),
               folder: program.taskRoot,
               environment: {
-                PATH: options.path,
+                PATH: path,
                 ...program.runtime.process.environment(program),
                 ...workerEnvironment(config, {
                   ...program.runtime,
@@ -178,7 +179,7 @@ export const layer = (options: ProcessOptions): Layer.Layer<Provisioner, never, 
         const file = yield* findProgram(
           chosen === undefined ? runtime.process.programs : [chosen],
           runtime.process.locate,
-          options.path
+          path
         )
         if (file === undefined) {
           return yield* unavailable(

@@ -1,7 +1,7 @@
 /** Looks programs up on a PATH, as a shell does, and takes only those that run. */
 import { execFile } from "node:child_process"
 import { accessSync, constants, statSync } from "node:fs"
-import { delimiter, isAbsolute, join } from "node:path"
+import { basename, delimiter, isAbsolute, join } from "node:path"
 import { Effect } from "effect"
 
 /** A program that says nothing for this long counts as one that does not run. */
@@ -15,6 +15,13 @@ export const isExecutable = (file: string): boolean => {
     return false
   }
 }
+
+/** `path` without the folder that `bun run` puts in front of it, whose `node` is Bun. */
+export const withoutBunsNode = (path: string): string =>
+  path
+    .split(delimiter)
+    .filter((folder) => !basename(folder).startsWith("bun-node-"))
+    .join(delimiter)
 
 /**
  * Version managers put stubs on the PATH, for versions that are not installed too, and a stub adds variables of its

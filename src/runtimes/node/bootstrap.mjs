@@ -51,11 +51,15 @@ const serve = async (handler, callbacks) => {
   }
 }
 
-patchConsole()
-const callbacks = hasCallbacks(process.env.AWS_EXECUTION_ENV)
-try {
-  const handler = await loadHandler(process.env.LAMBDA_TASK_ROOT, process.env._HANDLER ?? "", callbacks)
-  await serve(handler, callbacks)
-} catch (error) {
-  await endWith("Uncaught Exception", error, 1)
+const main = async () => {
+  const callbacks = hasCallbacks(process.env.AWS_EXECUTION_ENV)
+  try {
+    await serve(await loadHandler(process.env.LAMBDA_TASK_ROOT, process.env._HANDLER ?? "", callbacks), callbacks)
+  } catch (error) {
+    await endWith("Uncaught Exception", error, 1)
+  }
 }
+
+patchConsole()
+// Not awaited: to Bun a module that waits is never done, and it would not say that the event loop is empty.
+main()
