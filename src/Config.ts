@@ -129,15 +129,17 @@ const settings = Config.all({
   path: Text("PATH", "/usr/local/bin:/usr/bin:/bin")
 })
 
-export interface Settings extends Omit<Config.Success<typeof settings>, "port" | "baseImages" | "codeRoots"> {
+export interface Settings
+  extends Omit<Config.Success<typeof settings>, "port" | "baseImages" | "codeRoots" | "logFormat" | "nodeEnv"> {
   readonly port: number
   readonly baseImages: ReadonlyMap<string, string>
   readonly codeRoots: ReadonlyArray<string>
+  readonly logFormat: "json" | "pretty"
   /** Every variable of the environment, for the `${NAME}` in `functions.yml`. */
   readonly environment: Readonly<Record<string, string>>
 }
 
-const isLoopback = (host: string): boolean => /^(127(\.\d{1,3}){3}|::1|localhost)$/.test(host)
+export const isLoopback = (host: string): boolean => /^(127(\.\d{1,3}){3}|::1|localhost)$/.test(host)
 
 const parseBaseImages = Effect.fnUntraced(function* (text: string) {
   const images = new Map<string, string>()
@@ -174,8 +176,10 @@ export const loadSettings = Effect.fnUntraced(function* (
   if (Option.isSome(read.apiKey) && read.apiKey.value.length < 16) {
     return yield* new SettingInvalid({ detail: "IRORI_API_KEY is too short: it needs at least 16 characters." })
   }
+  const { logFormat, nodeEnv, ...rest } = read
   return {
-    ...read,
+    ...rest,
+    logFormat: logFormat !== "auto" ? logFormat : nodeEnv === "production" ? "json" : "pretty",
     port: Option.getOrElse(read.port, () => (read.role === "manager" ? 3001 : 3000)),
     baseImages: yield* parseBaseImages(read.baseImages),
     codeRoots: read.codeRoots.split(":").filter((root) => root !== ""),

@@ -1,6 +1,6 @@
 /** HTTP on Bun's own server. The only file with an API of Bun's. */
 import { Effect } from "effect"
-import { type Listen, listenFailed } from "./HttpServer.ts"
+import { type Listen, listenFailed, withClientAddress } from "./HttpServer.ts"
 
 export const listen: Listen = Effect.fnUntraced(function* (options) {
   const server = yield* Effect.acquireRelease(
@@ -15,7 +15,7 @@ export const listen: Listen = Effect.fnUntraced(function* (options) {
           idleTimeout: 0,
           maxRequestBodySize: options.maxBodyBytes,
           development: false,
-          fetch: (request, bun) => options.fetch(request, { address: bun.requestIP(request)?.address ?? "" })
+          fetch: (request, bun) => options.fetch(withClientAddress(request, () => bun.requestIP(request)?.address))
         }),
       catch: (cause) => listenFailed(options, cause)
     }),

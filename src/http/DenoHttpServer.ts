@@ -1,6 +1,6 @@
 /** HTTP on Deno's own server. The only file with an API of Deno's. */
 import { Effect } from "effect"
-import { type Listen, listenFailed } from "./HttpServer.ts"
+import { type Listen, listenFailed, withClientAddress } from "./HttpServer.ts"
 
 /** The part of Deno's API used here; its types are not those the project is checked with. */
 interface DenoNamespace {
@@ -31,7 +31,7 @@ export const listen: Listen = Effect.fnUntraced(function* (options) {
             onListen: () => {},
             onError: () => new Response(null, { status: 500 })
           },
-          (request, info) => options.fetch(withPlainHost(request), { address: info.remoteAddr.hostname ?? "" })
+          (request, info) => options.fetch(withClientAddress(withPlainHost(request), () => info.remoteAddr.hostname))
         ),
       catch: (cause) => listenFailed(options, cause)
     }),

@@ -17,8 +17,19 @@ export interface HttpServerOptions {
   readonly port: number
   /** A longer body is refused before it is read whole. */
   readonly maxBodyBytes: number
-  readonly fetch: (request: Request, client: { readonly address: string }) => Response | Promise<Response>
+  readonly fetch: (request: Request) => Response | Promise<Response>
 }
+
+const clientAddresses = new WeakMap<Request, () => string | undefined>()
+
+/** Has the address of a request's client looked up only where somebody asks for it. */
+export const withClientAddress = (request: Request, address: () => string | undefined): Request => {
+  clientAddresses.set(request, address)
+  return request
+}
+
+/** The address at the other end of a request's connection; empty where there is none, as in a test. */
+export const clientAddressOf = (request: Request): string => clientAddresses.get(request)?.() ?? ""
 
 export interface HttpServer {
   readonly port: number

@@ -7,20 +7,8 @@ import type { FunctionConfig } from "../domain/FunctionConfig.ts"
 import { runtimes } from "../runtimes/runtimes.ts"
 import { imageOf } from "./containerTemplate.ts"
 import { DockerAdaptor } from "./DockerAdaptor.ts"
+import { type Placement, Placements } from "./Placements.ts"
 import { Provisioner, type WorkerDeath } from "./Provisioner.ts"
-
-/** Where a function's workers run. The two texts are for a person: one line each. */
-export interface Placement {
-  readonly provisioner: "docker" | "process"
-  readonly why: string
-  readonly howToChange: string
-}
-
-/** Says where functions are run. It is decided once for each function, and holds as long as this process lives. */
-export class Placements extends Context.Service<
-  Placements,
-  { readonly placement: (config: FunctionConfig) => Effect.Effect<Placement> }
->()("irori/provision/Placements") {}
 
 export interface AutoProvisionerOptions<E1, R1, E2, R2> {
   readonly docker: Layer.Layer<Provisioner, E1, R1>

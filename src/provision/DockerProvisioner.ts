@@ -11,6 +11,7 @@ import {
   Exit,
   Fiber,
   Layer,
+  Option,
   PubSub,
   Schedule,
   Scope,
@@ -64,7 +65,7 @@ interface Container {
   readonly gone: Deferred.Deferred<void>
   /** What became of the initialisation, where the Runtime API tells. */
   readonly initialized: Deferred.Deferred<void, StartFailure>
-  creation: Fiber.Fiber<unknown, unknown> | undefined
+  creation: Fiber.Fiber<void, DockerError> | undefined
   log: Fiber.Fiber<unknown, unknown> | undefined
   listener: RuntimeApiListener | undefined
   worker: Worker | undefined
@@ -72,6 +73,8 @@ interface Container {
 
 /** How long the last lines of a container that ended are waited for. */
 const lastWords = "500 millis"
+/** How long a start that failed waits for its container to go; after that it is cleared away behind the scenes. */
+const clearTimeout = "30 seconds"
 /** How long closing waits for containers to go; what is left then, the next start of this instance removes. */
 const closeTimeout = "20 seconds"
 /** How long the start-up waits for an engine that does not answer. */
@@ -93,16 +96,21 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
       let closed = false
 
       const removeUntilGone = (name: string) =>
-        docker.remove(name).pipe(
-          Effect.catchTag("DockerNotFound", () => Effect.void),
-          Effect.tapError((error) =>
-            error._tag === "DockerConflict"
-              ? Effect.void
-              : Effect.logWarning(`Container ${name} could not be removed; trying again`, { error: error.message })
-          ),
-          Effect.retry(Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("5 seconds")])),
-          Effect.orDie
-        )
+        Effect.suspend(() => {
+          let log: typeof Effect.logWarning = Effect.logWarning
+          return docker.remove(name).pipe(
+            Effect.catchTag("DockerNotFound", () => Effect.void),
+            Effect.tapError((error) => {
+              if (error._tag === "DockerConflict") return Effect.void
+              const said = log(`Container ${name} could not be removed; trying again: ${error.message}`)
+              log = Effect.logDebug
+              return said
+            }),
+            Effect.retry(Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("5 seconds")])),
+            // Its schedule never ends, so no failure comes out of it.
+            Effect.orDie
+          )
+        })
 
       /** Removes a container and waits until it is gone; whoever leaves before leaves the removal under way. */
       const dispose = (container: Container): Effect.Effect<void> =>
@@ -112,9 +120,10 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
           container.phase = "leaving"
           container.listener?.end(undefined, "it was stopped")
           const remove = Effect.gen(function* () {
-            // What is being made cannot be removed yet.
-            if (container.creation !== undefined) yield* Fiber.await(container.creation)
-            yield* removeUntilGone(container.id)
+            // What is being made cannot be removed yet; what was refused is not there, or somebody else's.
+            if (container.creation !== undefined && mayExist(yield* Fiber.await(container.creation))) {
+              yield* removeUntilGone(container.id)
+            }
             yield* Scope.close(container.scope, Exit.void)
             containers.delete(container.id)
             yield* Deferred.succeed(container.gone, undefined)
@@ -410,11 +419,11 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
       /** What the function printed about its failed initialisation is worth the wait; an interrupted one's is not. */
       const clearAway = (container: Container, exit: Exit.Exit<Worker, StartFailed>) => {
         if (Exit.isSuccess(exit)) return Effect.void
-        const spoke = !container.removing && Exit.hasFails(exit) && !Exit.hasInterrupts(exit)
-        return Effect.forkIn(spoke ? drain(container) : Effect.void, work).pipe(
-          Effect.flatMap(Fiber.await),
-          Effect.andThen(dispose(container))
-        )
+        const reason = Option.getOrUndefined(Exit.findErrorOption(exit))?.failure.reason
+        const spoke = !container.removing && (reason === "InitError" || reason === "InitExited")
+        const clear = Effect.andThen(spoke ? drain(container) : Effect.void, dispose(container))
+        // In a fiber of its own, since no time limit fires in a finalizer.
+        return Effect.forkIn(Effect.timeoutOption(clear, clearTimeout), work).pipe(Effect.flatMap(Fiber.await))
       }
 
       const attempt = (config: FunctionConfig, limit: Duration.Duration) =>
@@ -450,6 +459,12 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
       })
     })
   )
+
+/** Whether a request to make a container may have led to one, now or later. */
+const mayExist = (creation: Exit.Exit<void, DockerError>): boolean => {
+  const error = Option.getOrUndefined(Exit.findErrorOption(creation))
+  return error === undefined || error._tag === "DockerTimedOut" || error._tag === "DockerFailed"
+}
 
 const imageNotFound = (detail: string) => new StartFailed({ failure: { reason: "ImageNotFound", detail } })
 

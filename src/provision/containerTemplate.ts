@@ -87,7 +87,7 @@ export const containerSpec = (
       SecurityOpt: ["no-new-privileges"],
       Privileged: false,
       ReadonlyRootfs: true,
-      Tmpfs: { "/tmp": "rw,nosuid,nodev,size=512m,mode=1777" },
+      Tmpfs: { "/tmp": `rw,nosuid,nodev,size=512m,mode=1777${ownerOfTmp(place.user)}` },
       Memory: memoryBytes,
       // Equal to the memory: no swap on top.
       MemorySwap: memoryBytes,
@@ -99,6 +99,12 @@ export const containerSpec = (
       LogConfig: { Type: "json-file", Config: { "max-size": "4m", "max-file": "2" } }
     }
   }
+}
+
+/** Where the image has a `/tmp`, its mode wins over the one that is asked for: then the owner may still write. */
+const ownerOfTmp = (user: string): string => {
+  const [, uid, gid] = /^(\d+)(?::(\d+))?$/.exec(user) ?? []
+  return uid === undefined ? "" : `,uid=${uid},gid=${gid ?? 0}`
 }
 
 const environment = (config: FunctionConfig, runtime: Runtime | undefined, place: ContainerPlace) => ({

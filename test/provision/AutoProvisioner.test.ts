@@ -9,6 +9,7 @@ import { type Worker, WorkerId } from "../../src/domain/Worker.ts"
 import * as AutoProvisioner from "../../src/provision/AutoProvisioner.ts"
 import { DockerAdaptor } from "../../src/provision/DockerAdaptor.ts"
 import { type DockerError, DockerUnavailable } from "../../src/provision/DockerError.ts"
+import { Placements } from "../../src/provision/Placements.ts"
 import { Provisioner, type WorkerDeath } from "../../src/provision/Provisioner.ts"
 import { functionConfig, worker } from "../support/functions.ts"
 
@@ -75,7 +76,7 @@ describe("AutoProvisioner", () => {
     return Effect.gen(function* () {
       yield* (yield* Provisioner).start(code)
       expect(asked).toEqual(["has node-base:1?", "docker start code"])
-      const { placement } = yield* AutoProvisioner.Placements
+      const { placement } = yield* Placements
       expect((yield* placement(code)).why).toContain("node-base:1")
     }).pipe(Effect.provide(layer))
   })
@@ -85,7 +86,7 @@ describe("AutoProvisioner", () => {
     return Effect.gen(function* () {
       yield* (yield* Provisioner).start(code)
       expect(asked).toEqual(["has node-base:1?", "process start code"])
-      const { placement } = yield* AutoProvisioner.Placements
+      const { placement } = yield* Placements
       expect(yield* placement(code)).toEqual({
         provisioner: "process",
         why: "Docker runs here, but the image node-base:1 is not on it",
@@ -99,7 +100,7 @@ describe("AutoProvisioner", () => {
     return Effect.gen(function* () {
       yield* (yield* Provisioner).start(code)
       expect(asked).toEqual(["has node-base:1?", "process start code"])
-      expect((yield* (yield* AutoProvisioner.Placements).placement(code)).why).toBe("Docker is not there")
+      expect((yield* (yield* Placements).placement(code)).why).toBe("Docker is not there")
     }).pipe(Effect.provide(layer))
   })
 
@@ -178,7 +179,7 @@ describe("AutoProvisioner", () => {
   it.effect("tells its two rooms apart though both are the same service", () => {
     const { layer } = setUp(noEngine)
     return Effect.gen(function* () {
-      const context = yield* Effect.context<Provisioner | AutoProvisioner.Placements>()
+      const context = yield* Effect.context<Provisioner | Placements>()
       expect((yield* Context.get(context, Provisioner).start(image)).id).toBe("docker-image")
       expect((yield* Context.get(context, Provisioner).start(code)).id).toBe("process-code")
     }).pipe(Effect.provide(layer))

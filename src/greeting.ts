@@ -1,0 +1,64 @@
+/** What the program says of itself when it has started: a few lines that a person likes to read. */
+import type { FunctionConfig } from "./domain/FunctionConfig.ts"
+import type { Placement } from "./provision/Placements.ts"
+
+export interface PlacedFunction {
+  readonly config: FunctionConfig
+  readonly placement?: Placement
+}
+
+export interface Greeting {
+  /** `http://127.0.0.1:3000` */
+  readonly url: string
+  readonly role: "all" | "gateway" | "manager"
+  readonly docs: boolean
+  /** Sent by callers, if the gateway asks for one. */
+  readonly needsKey: boolean
+  readonly functions: ReadonlyArray<PlacedFunction>
+  readonly functionsDir: string
+}
+
+/** One line each. */
+export const greeting = (about: Greeting): ReadonlyArray<string> => {
+  if (about.role === "manager") return [`Irori's manager listens on ${about.url}, for gateways that have its token.`]
+  return [
+    `Irori listens on ${about.url}${about.docs ? `, and explains itself at ${about.url}/docs` : ""}.`,
+    ...functionLines(about),
+    ...curlLines(about)
+  ]
+}
+
+const functionLines = ({ functions, functionsDir }: Greeting): ReadonlyArray<string> => {
+  if (functions.length === 0) {
+    return [
+      `There are no functions in ${functionsDir}: put a folder with an index.mjs there, or set IRORI_FUNCTIONS_DIR.`
+    ]
+  }
+  const width = Math.max(...functions.map(({ config }) => config.name.length))
+  const lines = functions.map(({ config, placement }) => {
+    const what = config.code._tag === "CodeImage" ? config.code.uri : config.runtime
+    return `  ${config.name.padEnd(width)}  ${(what ?? "").padEnd(15)} ${placement?.provisioner ?? ""}`.trimEnd()
+  })
+  return [`Functions in ${functionsDir}:`, ...lines, ...reasons(functions)]
+}
+
+/** Each reason once, with those it holds for if it does not for all. */
+const reasons = (functions: ReadonlyArray<PlacedFunction>): ReadonlyArray<string> => {
+  const byReason = new Map<string, Array<string>>()
+  for (const { config, placement } of functions) {
+    if (placement === undefined) continue
+    const where = placement.provisioner === "docker" ? "in Docker" : "as processes of this machine"
+    const reason = `${where}, since ${placement.why}. To change it: ${placement.howToChange}.`
+    byReason.set(reason, [...(byReason.get(reason) ?? []), config.name])
+  }
+  return [...byReason].map(([reason, names]) =>
+    byReason.size === 1 ? `They run ${reason}` : `${names.join(", ")} run${names.length === 1 ? "s" : ""} ${reason}`
+  )
+}
+
+const curlLines = ({ functions, needsKey, url }: Greeting): ReadonlyArray<string> => {
+  const first = functions.find(({ config }) => config.name === "echo") ?? functions[0]
+  if (first === undefined) return []
+  const key = needsKey ? ' -H "x-api-key: $IRORI_API_KEY"' : ""
+  return ["Try it:", `  curl${key} ${url}/2015-03-31/functions/${first.config.name}/invocations -d '{"hello":"world"}'`]
+}

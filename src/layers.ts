@@ -1,0 +1,148 @@
+/** Which implementation stands behind each contract, for each role and setting: the table of everything there is. */
+import { randomUUID } from "node:crypto"
+import { resolve } from "node:path"
+import { Effect, Layer, Option, Schema } from "effect"
+import type { Settings } from "./Config.ts"
+import type { Owner } from "./domain/FunctionName.ts"
+import { AsyncInvoker, lambdaRetries } from "./invoke/AsyncInvoker.ts"
+import * as HttpWorkerClient from "./invoke/HttpWorkerClient.ts"
+import { LambdaInvoker } from "./invoke/LambdaInvoker.ts"
+import * as RieWorkerClient from "./invoke/RieWorkerClient.ts"
+import * as RuntimeApiWorkerClient from "./invoke/RuntimeApiWorkerClient.ts"
+import * as TransportWorkerClient from "./invoke/TransportWorkerClient.ts"
+import * as DeathWatch from "./pool/DeathWatch.ts"
+import * as Janitor from "./pool/Janitor.ts"
+import { PoolManager } from "./pool/PoolManager.ts"
+import * as AutoProvisioner from "./provision/AutoProvisioner.ts"
+import { DockerAdaptor } from "./provision/DockerAdaptor.ts"
+import * as DockerProvisioner from "./provision/DockerProvisioner.ts"
+import * as HttpHeartbeatClient from "./provision/HttpHeartbeatClient.ts"
+import * as HttpProvisionClient from "./provision/HttpProvisionClient.ts"
+import * as LocalHeartbeatClient from "./provision/LocalHeartbeatClient.ts"
+import * as LocalProvisionClient from "./provision/LocalProvisionClient.ts"
+import * as Manager from "./provision/Manager.ts"
+import type { ManagerClientOptions } from "./provision/ManagerClient.ts"
+import { Placements } from "./provision/Placements.ts"
+import * as ProcessProvisioner from "./provision/ProcessProvisioner.ts"
+import type { Provisioner } from "./provision/Provisioner.ts"
+import * as FolderFunctionRegistry from "./registry/FolderFunctionRegistry.ts"
+import { RuntimeApi } from "./runtime-api/RuntimeApi.ts"
+import type { StateFolder } from "./StateFolder.ts"
+
+/** A setting asks for Docker, and there is no engine that answers. */
+export class EngineNeeded extends Schema.TaggedError<EngineNeeded>()("EngineNeeded", { detail: Schema.String }) {
+  override get message() {
+    return this.detail
+  }
+}
+
+export const ownerOf = ({ accountId, region }: Settings): Owner => ({ accountId, region })
+
+/** What gateway and manager know each other by: the setting, or else what the state folder keeps. */
+export const managerTokenOf = (settings: Settings, state: StateFolder): string =>
+  Option.getOrElse(settings.managerToken, () => state.managerToken)
+
+const registry = (settings: Settings) =>
+  FolderFunctionRegistry.layer({
+    folder: settings.functionsDir,
+    defaults: settings,
+    environment: settings.environment
+  })
+
+/** Fails where there is no engine to run containers on: better at the start than at the first invocation. */
+const engineReady = Layer.effectDiscard(
+  DockerAdaptor.use((engine) => engine.ping).pipe(
+    Effect.mapError(
+      (error) =>
+        new EngineNeeded({
+          detail: `IRORI_PROVISIONER=docker needs a Docker engine: ${error.message} Or set IRORI_PROVISIONER=auto.`
+        })
+    )
+  )
+)
+
+/** Who runs workers on this machine, and who says which of them runs a function and why. */
+const provisioner = (settings: Settings, state: StateFolder) => {
+  const { baseImages, initTimeout, path } = settings
+  const owner = ownerOf(settings)
+  const engine = DockerAdaptor.layer({
+    host: settings.dockerHost,
+    maxWorkers: settings.dockerMaxWorkers,
+    maxStarts: settings.dockerMaxStarts,
+    timeout: settings.dockerTimeout
+  })
+  const processes = ProcessProvisioner.layer({ owner, initTimeout, path })
+  const docker = DockerProvisioner.layer({
+    instance: state.instanceId,
+    boot: randomUUID(),
+    owner,
+    network: settings.network,
+    ...(Option.isSome(settings.runtimeApiHost) ? { runtimeApiHost: settings.runtimeApiHost.value } : {}),
+    baseImages,
+    riePort: settings.riePort,
+    initTimeout,
+    readinessTimeout: settings.readinessTimeout,
+    user: settings.containerUser
+  })
+  const table = {
+    auto: AutoProvisioner.layer({ docker, process: processes, baseImages }).pipe(Layer.provide(engine)),
+    docker: Layer.mergeAll(docker, engineReady).pipe(
+      Layer.provide(engine),
+      Layer.merge(Placements.layerFixed("docker"))
+    ),
+    process: Layer.merge(processes, Placements.layerFixed("process"))
+  } satisfies Record<Settings["provisioner"], Layer.Layer<Provisioner | Placements, EngineNeeded, RuntimeApi>>
+  const chosen: Layer.Layer<Provisioner | Placements, EngineNeeded, RuntimeApi> = table[settings.provisioner]
+  return chosen
+}
+
+/** What is next to the workers: they are started, reached and watched here. */
+const machine = (settings: Settings, state: StateFolder) => {
+  const workerClient = TransportWorkerClient.layer({
+    "runtime-api": RuntimeApiWorkerClient.layer({ owner: ownerOf(settings) }),
+    rie: RieWorkerClient.layer
+  })
+  const codeRoots = [resolve(settings.functionsDir), state.path, ...settings.codeRoots]
+  const manager = Manager.layer({ codeRoots, idleTimeout: settings.leaseTimeout })
+  return manager.pipe(
+    Layer.provideMerge(Layer.merge(workerClient, provisioner(settings, state))),
+    Layer.provideMerge(RuntimeApi.layer)
+  )
+}
+
+/** What invokes functions, over whatever `ProvisionClient`, `HeartbeatClient` and `WorkerClient` reach. */
+const invoking = (settings: Settings) =>
+  Layer.mergeAll(
+    AsyncInvoker.layerMemory({ ...lambdaRetries, maxEvents: settings.maxEvents }),
+    Janitor.layer({ interval: settings.heartbeatInterval })
+  ).pipe(
+    Layer.provideMerge(LambdaInvoker.layer),
+    Layer.provideMerge(PoolManager.layer),
+    Layer.provideMerge(registry(settings))
+  )
+
+/** Gateway and manager in one process, with no hop between them. */
+export const layerAll = (settings: Settings, state: StateFolder) =>
+  DeathWatch.layer.pipe(
+    Layer.provideMerge(invoking(settings)),
+    Layer.provideMerge(Layer.merge(LocalProvisionClient.layer, LocalHeartbeatClient.layer)),
+    Layer.provideMerge(machine(settings, state))
+  )
+
+/** A gateway whose workers another process has. */
+export const layerGateway = (settings: Settings, state: StateFolder) => {
+  const options: ManagerClientOptions = {
+    managerUrl: Option.match(settings.managerUrl, { onNone: () => "http://127.0.0.1:3001", onSome: String }),
+    token: managerTokenOf(settings, state),
+    timeout: settings.managerTimeout
+  }
+  const workerClient = TransportWorkerClient.layer({
+    "runtime-api": HttpWorkerClient.layer(options),
+    rie: RieWorkerClient.layer
+  })
+  return invoking(settings).pipe(
+    Layer.provide([HttpProvisionClient.layer(options), HttpHeartbeatClient.layer(options), workerClient])
+  )
+}
+
+export const layerManager = machine

@@ -1,0 +1,144 @@
+/** The program: settings, layers, apps, a listener, and a way out when a signal comes. */
+import process from "node:process"
+import { Cause, Effect, Exit, Layer, ManagedRuntime, Option, Scope } from "effect"
+import { type AnyElysia, Elysia } from "elysia"
+import { type DocumentedApi, docs } from "../plugins/docs/index.ts"
+import { gatewayDescription } from "../plugins/gateway/description.ts"
+import { type GatewayServices, gateway } from "../plugins/gateway/index.ts"
+import { managerDescription } from "../plugins/manager/description.ts"
+import { manager } from "../plugins/manager/index.ts"
+import { isLoopback, loadSettings, type Settings } from "./Config.ts"
+import { greeting } from "./greeting.ts"
+import { listen } from "./http/HttpServer.ts"
+import { layerAll, layerGateway, layerManager, managerTokenOf, ownerOf } from "./layers.ts"
+import * as Log from "./log/Log.ts"
+import type { Manager } from "./provision/Manager.ts"
+import { Placements } from "./provision/Placements.ts"
+import { FunctionRegistry } from "./registry/FunctionRegistry.ts"
+import { openStateFolder, type StateFolder } from "./StateFolder.ts"
+
+/** More than any limit of Lambda's, so that what is too large is refused in Lambda's words. */
+const maxBodyBytes = 64 * 1024 * 1024
+
+type Runtime<R> = ManagedRuntime.ManagedRuntime<R, never>
+
+/** The runtime and the app of a role. Each is built once; the runtime ends with the scope. */
+const compose = Effect.fnUntraced(function* (settings: Settings, state: StateFolder) {
+  const log = Log.layer({
+    stream: process.stdout,
+    format: settings.logFormat,
+    level: settings.logLevel
+  })
+  const gatewayApi = (runtime: Runtime<GatewayServices>): DocumentedApi => ({
+    name: "gateway",
+    title: "Lambda API",
+    app: gateway(runtime, { ...settings, owner: ownerOf(settings) }),
+    description: gatewayDescription
+  })
+  const managerApi = (runtime: Runtime<Manager>): DocumentedApi => ({
+    name: "manager",
+    title: "Manager",
+    app: manager(runtime, { token: managerTokenOf(settings, state) }),
+    description: managerDescription
+  })
+  switch (settings.role) {
+    case "all": {
+      const runtime = yield* build(Layer.provideMerge(layerAll(settings, state), log))
+      return { runtime, apis: [gatewayApi(runtime), managerApi(runtime)] }
+    }
+    case "gateway": {
+      const runtime = yield* build(Layer.provideMerge(layerGateway(settings, state), log))
+      return { runtime, apis: [gatewayApi(runtime)] }
+    }
+    case "manager": {
+      const runtime = yield* build(Layer.provideMerge(layerManager(settings, state), log))
+      return { runtime, apis: [managerApi(runtime)] }
+    }
+  }
+})
+
+/** Builds every layer now, so that what fails fails before anything listens. */
+const build = <R, E>(layer: Layer.Layer<R, E>) =>
+  Effect.map(Layer.build(layer), (context) => ManagedRuntime.make(Layer.succeedContext(context)))
+
+/** Starts everything; all of it ends with the scope. */
+const start = Effect.fnUntraced(function* (settings: Settings) {
+  const roles = settings.role === "all" ? (["gateway", "manager"] as const) : [settings.role]
+  const state = yield* openStateFolder(settings.stateDir, roles)
+  const { apis, runtime } = yield* compose(settings, state)
+  const hasDocs = isLoopback(settings.host)
+  const app = apis.reduce<AnyElysia>(
+    (whole, api) => whole.use(api.app),
+    hasDocs ? new Elysia().use(docs(apis)) : new Elysia()
+  )
+  const server = yield* listen({ host: settings.host, port: settings.port, maxBodyBytes, fetch: app.fetch })
+  yield* Effect.promise(() => runtime.runPromise(greet(settings, server.port, hasDocs)))
+  return { server, runtime }
+})
+
+const greet = Effect.fnUntraced(function* (settings: Settings, port: number, hasDocs: boolean) {
+  const registry = yield* Effect.serviceOption(FunctionRegistry)
+  const placements = yield* Effect.serviceOption(Placements)
+  const configs = Option.isSome(registry) ? yield* registry.value.list : []
+  const functions = yield* Effect.forEach(configs, (config) =>
+    Option.isNone(placements)
+      ? Effect.succeed({ config })
+      : Effect.map(placements.value.placement(config), (placement) => ({ config, placement }))
+  )
+  const lines = greeting({
+    url: `http://${settings.host.includes(":") ? `[${settings.host}]` : settings.host}:${port}`,
+    role: settings.role,
+    docs: hasDocs,
+    needsKey: Option.isSome(settings.apiKey),
+    functions,
+    functionsDir: settings.functionsDir
+  })
+  if (settings.logFormat === "json") for (const line of lines) yield* Effect.logInfo(line.trim())
+  else process.stdout.write(`${lines.join("\n")}\n`)
+})
+
+/** What stopped the start, in one line: everything expected has one. A bug keeps its stack, for whoever mends it. */
+const explain = (cause: Cause.Cause<unknown>): string => {
+  const error = Cause.squash(cause)
+  if (!(error instanceof Error)) return String(error)
+  return "_tag" in error ? error.message : (error.stack ?? error.message)
+}
+
+/** Resolves at the first SIGTERM or SIGINT. Whoever sends a second one does not want to wait. */
+const stopSignal = () =>
+  new Promise<void>((stop) => {
+    let stopping = false
+    for (const signal of ["SIGTERM", "SIGINT"] as const) {
+      process.on(signal, () => {
+        if (stopping) process.exit(130)
+        stopping = true
+        stop()
+      })
+    }
+  })
+
+/** Runs until a signal comes, and answers with the exit code. */
+const main = async (): Promise<number> => {
+  const stopped = stopSignal()
+  const scope = Scope.makeUnsafe()
+  const abandon = new AbortController()
+  const program = Effect.flatMap(loadSettings(), (settings) =>
+    Effect.map(start(settings), (started) => ({ ...started, settings }))
+  )
+  const starting = Effect.runPromiseExit(Scope.provide(program, scope), { signal: abandon.signal })
+  void stopped.then(() => abandon.abort())
+  const started = await starting
+  if (Exit.isSuccess(started)) {
+    const { runtime, server, settings } = started.value
+    await stopped
+    const drained = Effect.timeoutOption(server.drain, settings.shutdownTimeout)
+    const inTime = await runtime.runPromise(drained)
+    if (Option.isNone(inTime)) await runtime.runPromise(Effect.logWarning("Running invocations were cut off"))
+  } else if (!Cause.hasInterruptsOnly(started.cause)) {
+    process.stderr.write(`irori: ${explain(started.cause)}\n`)
+  }
+  await Effect.runPromise(Scope.close(scope, Exit.void))
+  return Exit.isSuccess(started) || Cause.hasInterruptsOnly(started.cause) ? 0 : 1
+}
+
+if (import.meta.main) process.exit(await main())
