@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Duration, Layer } from "effect"
-import { CodeFolder, CodeImage, type FunctionConfig } from "../../src/domain/FunctionConfig.ts"
+import { CodeFolder, CodeImage, FunctionConfig } from "../../src/domain/FunctionConfig.ts"
 import { FunctionName } from "../../src/domain/FunctionName.ts"
 import { DockerAdaptor, type DockerOptions } from "../../src/provision/DockerAdaptor.ts"
 import * as DockerProvisioner from "../../src/provision/DockerProvisioner.ts"
@@ -61,5 +61,5 @@ export const imageFunction = (uri: string, behaviour = "", settings: Settings = 
     environment: behaviour === "" ? {} : { BEHAVIOUR: behaviour },
     ...settings
   })
-  return Object.assign(functionConfig(), config)
+  return new FunctionConfig(config)
 }
