@@ -4,19 +4,17 @@
  * So it is for code that is trusted. A process that a function moves to another group or session is not ended with it.
  */
 import { randomBytes } from "node:crypto"
-import { statSync } from "node:fs"
-import { join } from "node:path"
 import { Clock, Deferred, type Duration, Effect, Exit, Fiber, Layer, PubSub, Scope } from "effect"
 import type { FunctionConfig } from "../domain/FunctionConfig.ts"
 import type { Owner } from "../domain/FunctionName.ts"
-import { type StartFailure, Worker, WorkerId } from "../domain/Worker.ts"
+import { Worker, WorkerId } from "../domain/Worker.ts"
 import { describeExit } from "../invoke/errorDocuments.ts"
 import { RuntimeApi } from "../runtime-api/RuntimeApi.ts"
-import type { Runtime } from "../runtimes/Runtime.ts"
-import { runtimes } from "../runtimes/runtimes.ts"
-import { findProgram, isExecutable, withoutBunsNode } from "./findProgram.ts"
+import { withoutBunsNode } from "./findProgram.ts"
+import { type FunctionProgram, functionPrograms } from "./functionPrograms.ts"
 import * as ProcessReaper from "./ProcessReaper.ts"
 import { Provisioner, StartFailed, type WorkerDeath } from "./Provisioner.ts"
+import { failed, refused } from "./startFailures.ts"
 import * as WorkerProcess from "./WorkerProcess.ts"
 import { workerEnvironment } from "./workerEnvironment.ts"
 
@@ -52,6 +50,7 @@ export const layer = (options: ProcessOptions): Layer.Layer<Provisioner, never, 
       const layerScope = yield* Effect.scope
       const path = withoutBunsNode(options.path)
       const context = yield* Effect.context()
+      const findFunctionProgram = functionPrograms(path, options.programs ?? {})
       const entries = new Map<WorkerId, Entry>()
       let closing = false
 
@@ -86,7 +85,7 @@ export const layer = (options: ProcessOptions): Layer.Layer<Provisioner, never, 
       const bringUp = Effect.fnUntraced(function* (
         entry: Entry,
         config: FunctionConfig,
-        program: Program,
+        program: FunctionProgram,
         limit: Duration.Duration
       ) {
         const listener = yield* Effect.mapError(runtimeApi.open(entry.id, host), (error) =>
@@ -148,7 +147,11 @@ export const layer = (options: ProcessOptions): Layer.Layer<Provisioner, never, 
         return entry.worker
       })
 
-      const attempt = Effect.fnUntraced(function* (config: FunctionConfig, program: Program, limit: Duration.Duration) {
+      const attempt = Effect.fnUntraced(function* (
+        config: FunctionConfig,
+        program: FunctionProgram,
+        limit: Duration.Duration
+      ) {
         if (closing) return yield* refused(`No worker of '${config.name}' starts: Irori is stopping.`)
         const id = WorkerId.make(`lambda-${config.name}-${randomBytes(4).toString("hex")}`)
         const entry: Entry = {
@@ -165,35 +168,8 @@ export const layer = (options: ProcessOptions): Layer.Layer<Provisioner, never, 
         )
       }, Effect.uninterruptible)
 
-      const programs = new Map<string, string>()
-
-      const programOf = Effect.fnUntraced(function* (config: FunctionConfig) {
-        const { runtime, taskRoot } = yield* whatToRun(config)
-        if (runtime.process.programs.length === 0) {
-          const file = join(taskRoot, "bootstrap")
-          return isExecutable(file) ? { runtime, taskRoot, file } : yield* noBootstrap(file)
-        }
-        const known = programs.get(runtime.id)
-        if (known !== undefined && isExecutable(known)) return { runtime, taskRoot, file: known }
-        const chosen = options.programs?.[runtime.id]
-        const file = yield* findProgram(
-          chosen === undefined ? runtime.process.programs : [chosen],
-          runtime.process.locate,
-          path
-        )
-        if (file === undefined) {
-          return yield* unavailable(
-            chosen === undefined
-              ? runtime.process.missing
-              : `'${chosen}', which is to run ${runtime.id}, was not found or does not run.`
-          )
-        }
-        programs.set(runtime.id, file)
-        return { runtime, taskRoot, file }
-      })
-
       const start = Effect.fn("ProcessProvisioner.start")(function* (config: FunctionConfig) {
-        const program = yield* programOf(config)
+        const program = yield* findFunctionProgram(config)
         return yield* Effect.catchIf(
           attempt(config, program, options.initTimeout),
           ({ failure }) => failure.reason === "InitTimedOut",
@@ -221,50 +197,6 @@ export const layer = (options: ProcessOptions): Layer.Layer<Provisioner, never, 
       })
     })
   )
-
-/** What runs a function. */
-interface Program {
-  readonly runtime: Runtime
-  readonly taskRoot: string
-  readonly file: string
-}
-
-/** The runtime and the code's folder, where this kind of machine room can run the function at all. */
-const whatToRun = Effect.fnUntraced(function* (config: FunctionConfig) {
-  if (config.code._tag === "CodeImage") {
-    return yield* unavailable(`'${config.name}' is a container image: only Docker can run it.`)
-  }
-  const runtime = runtimes.get(config.runtime ?? "")
-  if (runtime === undefined) {
-    return yield* unavailable(
-      `'${config.name}' needs the runtime '${config.runtime ?? ""}'; there are ${[...runtimes.keys()].join(", ")}.`
-    )
-  }
-  const taskRoot = config.code.path
-  if (!isFolder(taskRoot)) return yield* refused(`The code of '${config.name}' is not there: no folder ${taskRoot}.`)
-  return { runtime, taskRoot }
-})
-
-const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
-
-const failed = (failure: StartFailure, cause?: unknown) =>
-  new StartFailed({ failure, ...(cause === undefined ? {} : { cause }) })
-
-const refused = (detail: string, cause?: unknown) => failed({ reason: "Refused", detail }, cause)
-
-const unavailable = (detail: string) => failed({ reason: "RuntimeUnavailable", detail })
-
-/** To Lambda a function without its `bootstrap` is a function that fails to initialise. */
-const noBootstrap = (file: string) => {
-  const errorType = "Runtime.InvalidEntrypoint"
-  const errorMessage = `Couldn't find valid bootstrap(s): [${file}]`
-  return failed({
-    reason: "InitError",
-    errorType,
-    document: JSON.stringify({ errorType, errorMessage }),
-    detail: `${errorMessage}: it has to be there, and to be executable.`
-  })
-}
 
 const initTimedOut = (config: FunctionConfig, limit: Duration.Duration) =>
   failed({ reason: "InitTimedOut", detail: `'${config.name}' was not ready after ${limit}.` })

@@ -11,7 +11,7 @@ import { RuntimeApi } from "../../src/runtime-api/RuntimeApi.ts"
 import { codeFolder } from "../support/codeFolder.ts"
 import { answer, deliver } from "../support/delivery.ts"
 import { functionConfig } from "../support/functions.ts"
-import { childrenOf, processesWith } from "../support/processes.ts"
+import { childrenOf, isRunning, processesWith } from "../support/processes.ts"
 import { suite } from "./ProvisionerContract.ts"
 
 const path = process.env.PATH ?? ""
@@ -104,6 +104,8 @@ describe("ProcessProvisioner", () => {
       })
       const strange = Object.keys(body).filter((name) => !/^(_?AWS_|LAMBDA_|_HANDLER$|_X_AMZN_TRACE_ID$)/.test(name))
       expect(strange.toSorted()).toEqual(["LANG", "NODE_PATH", "OWN", "PATH", "PWD", "TZ", "cwd"])
+      // What `bun run` puts in front, whose node is Bun.
+      expect(body.PATH).not.toContain("bun-node-")
       expect(worker.id).toMatch(/^lambda-hello-[0-9a-f]{8}$/)
     })
   )
@@ -338,6 +340,11 @@ describe("ProcessProvisioner", () => {
         return child.pid!
       })
 
+    const reapersOf = (pid: number) =>
+      childrenOf(pid)
+        .filter(({ command }) => command.endsWith("irori-reaper"))
+        .map((child) => child.pid)
+
     const stubborn = () =>
       codeFolder({
         "index.mjs": `
@@ -351,8 +358,16 @@ describe("ProcessProvisioner", () => {
         Effect.gen(function* () {
           const folder = stubborn()
           const pid = yield* hostWithWorkers(folder)
+          const reapers = reapersOf(pid)
+          expect(reapers.length).toBe(1)
           process.kill(pid, signal)
           yield* until(ofFolder(folder), 0, "1 second")
+          // None of those that were killed held the reaper's pipe open.
+          yield* until(
+            Effect.sync(() => reapers.filter(isRunning).map(String)),
+            0,
+            "1 second"
+          )
         }).pipe(Effect.scoped)
       )
     }
@@ -361,15 +376,14 @@ describe("ProcessProvisioner", () => {
       Effect.gen(function* () {
         const folder = stubborn()
         const pid = yield* hostWithWorkers(folder)
-        const reapers = Effect.sync(() =>
-          childrenOf(pid)
-            .filter(({ command }) => command.endsWith("irori-reaper"))
-            .map((child) => String(child.pid))
-        )
-        const [first] = yield* reapers
+        const [first] = reapersOf(pid)
         process.kill(Number(first), "SIGKILL")
         yield* until(
-          Effect.map(reapers, (now) => now.filter((reaper) => reaper !== first)),
+          Effect.sync(() =>
+            reapersOf(pid)
+              .filter((reaper) => reaper !== first)
+              .map(String)
+          ),
           1
         )
         process.kill(pid, "SIGKILL")

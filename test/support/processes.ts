@@ -23,3 +23,6 @@ export const childrenOf = (parent: number): ReadonlyArray<{ readonly pid: number
   pids()
     .filter((pid) => read(`/proc/${pid}/stat`).replace(/^.*\)/s, "").split(" ")[2] === String(parent))
     .map((pid) => ({ pid: Number(pid), command: read(`/proc/${pid}/cmdline`).replaceAll("\0", " ").trim() }))
+
+/** False for one that is dead, though its parent has not asked for it. */
+export const isRunning = (pid: number): boolean => read(`/proc/${pid}/cmdline`) !== ""
