@@ -66,8 +66,8 @@ export class DockerAdaptor extends Context.Service<
     /** Whether the image is on this machine. */
     readonly imageExists: (image: string) => Effect.Effect<boolean, DockerError>
     /**
-     * Fetches an image and waits until it is there. Holds no permit, since it may take minutes; pulls run one by
-     * one, each with a time limit of its own.
+     * Fetches an image, unless it is there, and waits until it is. Holds no permit, since it may take minutes; pulls
+     * run one by one, each with a time limit of its own.
      */
     readonly pull: (image: string) => Effect.Effect<void, DockerError>
     /**
@@ -147,6 +147,14 @@ export class DockerAdaptor extends Context.Service<
             return bytesOf(readable, dockerError(operation, address))
           })
 
+        const imageExists = (image: string) =>
+          call("imageExists", image, (engine, abortSignal) =>
+            dial(engine, `/images/${image.split("/").map(encodeURIComponent).join("/")}/json`, abortSignal)
+          ).pipe(
+            Effect.as(true),
+            Effect.catchTag("DockerNotFound", () => Effect.succeed(false))
+          )
+
         return DockerAdaptor.of({
           ping: Effect.asVoid(call("ping", "", (engine, abortSignal) => dial(engine, "/_ping", abortSignal))),
 
@@ -155,17 +163,12 @@ export class DockerAdaptor extends Context.Service<
             Effect.map((version) => (version._tag === "Some" ? version.value.Version : "unknown"))
           ),
 
-          imageExists: (image) =>
-            call("imageExists", image, (engine, abortSignal) =>
-              dial(engine, `/images/${image.split("/").map(encodeURIComponent).join("/")}/json`, abortSignal)
-            ).pipe(
-              Effect.as(true),
-              Effect.catchTag("DockerNotFound", () => Effect.succeed(false))
-            ),
+          imageExists,
 
           pull: (image) =>
             Effect.scoped(
               Effect.gen(function* () {
+                if (yield* imageExists(image)) return
                 const progress = yield* open("pull", (engine, abortSignal) => engine.pull(image, { abortSignal }))
                 yield* Stream.runForEach(jsonLines(progress), (line) => {
                   const problem = Schema.decodeUnknownOption(Schema.Struct({ error: Schema.String }))(line)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { ContainerLog, LineSplitter } from "../../src/provision/ContainerLog.ts"
+import { ContainerLog } from "../../src/provision/ContainerLog.ts"
 
 const frame = (stream: 1 | 2, text: string): Buffer => {
   const body = Buffer.from(text)
@@ -16,7 +16,6 @@ describe("ContainerLog", () => {
       { stream: "stdout", text: "one" },
       { stream: "stderr", text: "error" },
       { stream: "stdout", text: "two 火" },
-      { stream: "stdout", text: "" },
       { stream: "stdout", text: "three" }
     ]
     for (let size = 1; size <= bytes.length; size++) {
@@ -31,18 +30,5 @@ describe("ContainerLog", () => {
     const log = new ContainerLog()
     expect(log.push(frame(1, "all\n")).length).toBe(1)
     expect(log.end()).toEqual([])
-  })
-})
-
-describe("LineSplitter", () => {
-  it("hands a line that is too long on in pieces, and keeps no more of it", () => {
-    const splitter = new LineSplitter(4)
-    expect(splitter.push(Buffer.from("abcdefghij"))).toEqual(["abcd", "efgh"])
-    expect(splitter.push(Buffer.from("\nk\n"))).toEqual(["ij", "k"])
-  })
-
-  it("does not cut a letter in two", () => {
-    const splitter = new LineSplitter(4)
-    expect([...splitter.push(Buffer.from("ab火火\n")), ...splitter.end()]).toEqual(["ab", "火", "火"])
   })
 })

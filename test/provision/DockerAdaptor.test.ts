@@ -124,12 +124,13 @@ describe("DockerAdaptor", () => {
   it.effect("holds no permit while it pulls, follows events or reads a log", () =>
     Effect.gen(function* () {
       const { docker, proxy } = yield* setUp({ maxWorkers: 1 })
+      proxy.when(/images\/.*json/, { is: "answer", status: 404, body: "{}" })
       proxy.when(/images\/create/, { is: "hold" })
       proxy.when(/events|logs/, { is: "answer", status: 200, body: "", keepOpen: true })
       yield* Effect.forkChild(docker.pull("some/image:1"))
       yield* Effect.forkChild(Stream.runDrain(docker.logs("c")))
       yield* Effect.forkChild(Stream.runDrain(yield* docker.events({ a: "b" }, ["die"])))
-      yield* Effect.all(["images", "logs", "events"].map((path) => proxy.until(new RegExp(path))))
+      yield* Effect.all(["images/create", "logs", "events"].map((path) => proxy.until(new RegExp(path))))
       yield* docker.ping
       yield* proxy.untilOpen(3)
     })
@@ -138,6 +139,7 @@ describe("DockerAdaptor", () => {
   it.effect("gives up a pull only after a time limit of its own", () =>
     Effect.gen(function* () {
       const { docker, proxy } = yield* setUp({ pullTimeout: Duration.minutes(10), timeout: Duration.minutes(1) })
+      proxy.when(/images\/.*json/, { is: "answer", status: 404, body: "{}" })
       proxy.when(/images\/create/, {
         is: "answer",
         status: 200,
@@ -154,9 +156,18 @@ describe("DockerAdaptor", () => {
     })
   )
 
+  it.effect("fetches nothing when the image is there", () =>
+    Effect.gen(function* () {
+      const { docker, proxy } = yield* setUp()
+      yield* docker.pull("some/image:1")
+      expect(proxy.seen).toEqual(["GET /images/some/image%3A1/json"])
+    })
+  )
+
   it.effect("fails a pull whose progress ends with an error", () =>
     Effect.gen(function* () {
       const { docker, proxy } = yield* setUp()
+      proxy.when(/images\/.*json/, { is: "answer", status: 404, body: "{}" })
       const body = '{"status":"Pulling"}\r\n{"error":"no basic auth credentials"}\r\n'
       proxy.when(/images\/create/, { is: "answer", status: 200, body })
       expect(yield* Effect.flip(docker.pull("some/image:1"))).toMatchObject({

@@ -155,7 +155,7 @@ describe("DockerProvisioner", () => {
       expect(failure).toEqual({
         reason: "InitExited",
         exit: { code: 3 },
-        detail: "The image's process ended before it listened on port 8080: exit status 3."
+        detail: "The worker ended before it listened on port 8080: Runtime exited with error: exit status 3."
       })
     }))
 

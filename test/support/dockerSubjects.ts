@@ -2,7 +2,7 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Duration, Layer } from "effect"
+import { Duration, Layer, Logger } from "effect"
 import { CodeFolder, CodeImage, FunctionConfig } from "../../src/domain/FunctionConfig.ts"
 import { FunctionName } from "../../src/domain/FunctionName.ts"
 import { DockerAdaptor, type DockerOptions } from "../../src/provision/DockerAdaptor.ts"
@@ -25,7 +25,12 @@ export const dockerLayer = (
     owner: { region: "us-east-1", accountId: "123456789012" },
     pull: "never",
     ...options
-  }).pipe(Layer.provideMerge(RuntimeApi.layer), Layer.provideMerge(DockerAdaptor.layer(docker)))
+  }).pipe(
+    Layer.provideMerge(RuntimeApi.layer),
+    Layer.provideMerge(DockerAdaptor.layer(docker)),
+    // What functions print is for the tests that look at it.
+    Layer.provideMerge(Logger.layer([]))
+  )
 
 /** A folder with the files given, readable by everybody, since workers run as nobody in particular. */
 export const codeFolder = (

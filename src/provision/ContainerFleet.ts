@@ -1,0 +1,298 @@
+/**
+ * The containers of one provisioner: those there are, those that ended, and those that have to go. Follows the
+ * engine's events, removes what belongs to nobody any more, and lets no removal be forgotten. How a container comes up
+ * is `DockerProvisioner`'s.
+ */
+import { randomBytes } from "node:crypto"
+import { Deferred, Duration, Effect, Exit, Fiber, Option, PubSub, Schedule, Scope, Stream } from "effect"
+import type { FunctionName } from "../domain/FunctionName.ts"
+import { type StartFailure, type Worker, type WorkerExit, WorkerId } from "../domain/Worker.ts"
+import { describeExit } from "../invoke/errorDocuments.ts"
+import type { RuntimeApiListener } from "../runtime-api/RuntimeApi.ts"
+import { containerExit } from "./containerExit.ts"
+import { instanceLabels, label, type Ownership } from "./containerTemplate.ts"
+import { type ContainerEvent, type ContainerSpec, DockerAdaptor } from "./DockerAdaptor.ts"
+import { DockerConflict, type DockerError } from "./DockerError.ts"
+import type { WorkerDeath } from "./Provisioner.ts"
+
+/** One container, from before it is made until it is known to be gone. */
+export interface Container {
+  readonly id: WorkerId
+  /** What it has beside itself: its Runtime API, the reader of its log. Closed when it is gone. */
+  readonly scope: Scope.Closeable
+  /** `leaving`: its end was seen, or its removal has begun. */
+  phase: "starting" | "ready" | "leaving"
+  removing: boolean
+  /** The engine has started it: from here on, its not running is its end. */
+  started: boolean
+  /** Done when its end was seen; `exit` is set by then. */
+  readonly ended: Deferred.Deferred<void>
+  exit: WorkerExit | undefined
+  readonly gone: Deferred.Deferred<void>
+  /** What became of the initialisation, where the Runtime API tells. */
+  readonly initialized: Deferred.Deferred<void, StartFailure>
+  creation: Fiber.Fiber<void, DockerError> | undefined
+  log: Fiber.Fiber<unknown, unknown> | undefined
+  listener: RuntimeApiListener | undefined
+  worker: Worker | undefined
+}
+
+/** How long the last lines of a container that ended are waited for. */
+const lastWords = "500 millis"
+/** How long a start that failed waits for its container to go; after that it is cleared away behind the scenes. */
+const clearTimeout = "30 seconds"
+/** How long closing waits for containers to go; what is left then, the next start of this instance removes. */
+const closeTimeout = "20 seconds"
+/** How long the start-up waits for an engine that does not answer. */
+const firstLookTimeout = "5 seconds"
+/** How long the engine may take to say how a container ended. */
+const inspectTimeout = "2 seconds"
+const firstPauseMillis = 100
+const maxPauseMillis = 30_000
+
+export interface ContainerFleet {
+  readonly deaths: PubSub.PubSub<WorkerDeath>
+  readonly isClosed: () => boolean
+  readonly find: (id: WorkerId) => Container | undefined
+  readonly workers: () => ReadonlyArray<Worker>
+  /** A container that does not exist yet, under a name of its own. */
+  readonly begin: (functionName: FunctionName) => Effect.Effect<Container>
+  /**
+   * Has the engine make it, in a fiber that an interrupt does not reach: half a request may still make a container,
+   * and only once it is known what became of it can it be removed.
+   */
+  readonly create: (container: Container, spec: ContainerSpec) => Effect.Effect<void, DockerError>
+  /** Its process has ended. Without an exit code the engine is asked whether it really has. */
+  readonly end: (container: Container, exitCode: number | undefined) => Effect.Effect<void>
+  /** Removes it and waits until it is gone; whoever leaves before leaves the removal under way. */
+  readonly dispose: (container: Container) => Effect.Effect<void>
+  /** After a failed start: as `dispose`, but with what it printed last, if it is to be waited for, and not for ever. */
+  readonly clearAway: (container: Container, lastWordsToo: boolean) => Effect.Effect<void>
+}
+
+/** Removes what an earlier run of the instance left; closing the scope removes everything that is there. */
+export const make = (owner: Ownership): Effect.Effect<ContainerFleet, never, DockerAdaptor | Scope.Scope> =>
+  Effect.gen(function* () {
+    const docker = yield* DockerAdaptor
+    const deaths = yield* Effect.acquireRelease(PubSub.unbounded<WorkerDeath>(), PubSub.shutdown)
+    const ours = { ...instanceLabels(owner), [label.boot]: owner.boot }
+    const containers = new Map<string, Container>()
+    // Clearing away goes on in it after its caller has left; it is closed when everything is gone.
+    const work = yield* Scope.make()
+    let closed = false
+
+    const behind = <A, E>(effect: Effect.Effect<A, E>) => Effect.forkIn(effect, work)
+    /** In a fiber of its own, since no time limit fires where an interrupt is not let in. */
+    const apart = (effect: Effect.Effect<unknown>) => Effect.asVoid(Effect.flatMap(behind(effect), Fiber.await))
+
+    const removeUntilGone = (name: string) =>
+      Effect.suspend(() => {
+        let log: typeof Effect.logWarning = Effect.logWarning
+        return docker.remove(name).pipe(
+          Effect.catchTag("DockerNotFound", () => Effect.void),
+          Effect.tapError((error) => {
+            if (error._tag === "DockerConflict") return Effect.void
+            const said = log(`Container ${name} could not be removed; trying again: ${error.message}`)
+            log = Effect.logDebug
+            return said
+          }),
+          Effect.retry(Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("5 seconds")])),
+          // Its schedule never ends, so no failure comes out of it.
+          Effect.orDie
+        )
+      })
+
+    const dispose = (container: Container): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        if (container.removing) return Deferred.await(container.gone)
+        container.removing = true
+        container.phase = "leaving"
+        container.listener?.end(undefined, "it was stopped")
+        const remove = Effect.gen(function* () {
+          // What is being made cannot be removed yet; what was refused is not there, or somebody else's.
+          if (container.creation !== undefined && mayExist(yield* Fiber.await(container.creation))) {
+            yield* removeUntilGone(container.id)
+          }
+          yield* Scope.close(container.scope, Exit.void)
+          containers.delete(container.id)
+          yield* Deferred.succeed(container.gone, undefined)
+        })
+        return Effect.andThen(behind(remove), Deferred.await(container.gone))
+      })
+
+    const drain = ({ log }: Container) =>
+      log === undefined ? Effect.void : Effect.asVoid(Effect.timeoutOption(Fiber.await(log), lastWords))
+
+    /** Undefined when the container runs, or when nobody can tell. */
+    const exitOf = (container: Container, exitCode: number | undefined) => {
+      const told = exitCode === undefined ? undefined : containerExit(exitCode)
+      return docker.inspect(container.id).pipe(
+        Effect.map((state) => {
+          if (exitCode === undefined && state.running) return undefined
+          return containerExit(exitCode ?? state.exitCode, state.outOfMemory)
+        }),
+        Effect.catchTag("DockerNotFound", () => Effect.succeed(told ?? {})),
+        Effect.timeout(inspectTimeout),
+        Effect.catch(() => Effect.succeed(told))
+      )
+    }
+
+    const end = Effect.fnUntraced(function* (container: Container, exitCode: number | undefined) {
+      if (container.phase === "leaving" || container.exit !== undefined) return
+      const exit = yield* exitOf(container, exitCode)
+      // Another event, or its removal, may have come in the meantime.
+      if (exit === undefined || container.exit !== undefined || container.removing) return
+      container.exit = exit
+      const wasReady = container.phase === "ready"
+      if (wasReady) container.phase = "leaving"
+      yield* Deferred.succeed(container.ended, undefined)
+      container.listener?.end(exit, describeExit(exit))
+      // Before it was ready nobody but its start knows of it.
+      if (!wasReady) return
+      yield* PubSub.publish(deaths, { id: container.id, exit })
+      yield* drain(container)
+      yield* dispose(container)
+    })
+
+    const onEvent = (event: ContainerEvent) => {
+      const { exitCode, name = event.Actor.ID } = event.Actor.Attributes
+      const container = containers.get(name)
+      if (event.Action === "create") {
+        // One that was asked for and given up before the engine got round to making it.
+        const abandoned = container === undefined || container.removing
+        return abandoned ? Effect.asVoid(behind(removeUntilGone(name))) : Effect.void
+      }
+      if (container === undefined) return Effect.void
+      return Effect.asVoid(behind(end(container, exitCode === undefined ? undefined : Number(exitCode))))
+    }
+
+    /** Once only: what is there with another boot later on is of a run that began after this one. */
+    let swept = false
+
+    /** Compares what there is with what is known, for what happened while nobody listened. Gives the removals. */
+    const catchUp = Effect.gen(function* () {
+      const found = yield* docker.list(swept ? ours : instanceLabels(owner))
+      swept = true
+      const running = new Set(found.flatMap(({ name, state }) => (hasEnded(state) ? [] : [name])))
+      for (const container of containers.values()) {
+        if (container.started && !running.has(container.id)) yield* behind(end(container, undefined))
+      }
+      const leftovers = found.filter(({ name }) => !containers.has(name))
+      if (leftovers.length > 0) yield* Effect.logInfo(`Removing ${leftovers.length} containers that nobody uses`)
+      return yield* Effect.forEach(leftovers, ({ name }) => behind(removeUntilGone(name)))
+    })
+
+    const firstLook = yield* Deferred.make<void>()
+    let pauseMillis = firstPauseMillis
+    let sinceNano: number | undefined
+    let log: typeof Effect.logWarning = Effect.logWarning
+
+    /** Follows the engine's events as long as they come. */
+    const follow = Effect.gen(function* () {
+      const events = yield* docker.events(ours, ["create", "die"], sinceNano)
+      const removals = yield* catchUp
+      yield* behind(Effect.andThen(Fiber.awaitAll(removals), Deferred.succeed(firstLook, undefined)))
+      pauseMillis = firstPauseMillis
+      log = Effect.logWarning
+      yield* Stream.runForEach(events, (event) => {
+        sinceNano = event.timeNano
+        return onEvent(event)
+      })
+      yield* Effect.logWarning("Docker's event stream ended; connecting again")
+    }).pipe(Effect.scoped)
+
+    const followAgain = Effect.catch(follow, (error) => {
+      // An engine that is not there is for those to tell who need it.
+      const say = error._tag === "DockerUnavailable" ? Effect.logDebug : log
+      log = Effect.logDebug
+      return Effect.andThen(
+        say(`Docker's events cannot be followed: ${error.message}`),
+        Deferred.succeed(firstLook, undefined)
+      )
+    }).pipe(
+      Effect.andThen(
+        Effect.suspend(() => {
+          const pause = Duration.millis(pauseMillis)
+          pauseMillis = Math.min(2 * pauseMillis, maxPauseMillis)
+          return Effect.sleep(pause)
+        })
+      ),
+      Effect.forever
+    )
+
+    const close = Effect.gen(function* () {
+      closed = true
+      yield* Effect.forEach([...containers.values()], dispose, { concurrency: "unbounded" })
+      const left = yield* docker.list(ours)
+      yield* Effect.forEach(left, ({ name }) => removeUntilGone(name), { concurrency: "unbounded" })
+    }).pipe(
+      Effect.catch((error) =>
+        error._tag === "DockerUnavailable" ? Effect.void : Effect.logWarning(`Docker: ${error.message}`)
+      ),
+      Effect.timeoutOrElse({
+        duration: closeTimeout,
+        orElse: () => Effect.logWarning("Docker is too slow: containers are left, for the next start to remove")
+      })
+    )
+    yield* Effect.addFinalizer(() => Effect.andThen(apart(close), Scope.close(work, Exit.void)))
+
+    yield* behind(followAgain)
+    yield* Effect.timeoutOption(Deferred.await(firstLook), firstLookTimeout)
+
+    return {
+      deaths,
+      isClosed: () => closed,
+      find: (id) => containers.get(id),
+      workers: () =>
+        [...containers.values()].flatMap(({ phase, worker }) =>
+          phase === "ready" && worker !== undefined ? [worker] : []
+        ),
+      begin: Effect.fnUntraced(function* (functionName) {
+        const container: Container = {
+          id: WorkerId.make(`lambda-${functionName}-${randomBytes(4).toString("hex")}`),
+          scope: yield* Scope.fork(work),
+          phase: "starting",
+          removing: false,
+          started: false,
+          ended: yield* Deferred.make<void>(),
+          exit: undefined,
+          gone: yield* Deferred.make<void>(),
+          initialized: yield* Deferred.make<void, StartFailure>(),
+          creation: undefined,
+          log: undefined,
+          listener: undefined,
+          worker: undefined
+        }
+        containers.set(container.id, container)
+        return container
+      }),
+      create: (container, spec) =>
+        Effect.uninterruptibleMask((restore) =>
+          Effect.suspend(() => {
+            if (container.removing) return new DockerConflict({ operation: "create", detail: "it was stopped" })
+            return Effect.flatMap(behind(docker.create(spec)), (creation) => {
+              container.creation = creation
+              return restore(Fiber.join(creation))
+            })
+          })
+        ),
+      end,
+      dispose,
+      clearAway: (container, lastWordsToo) =>
+        apart(
+          Effect.timeoutOption(
+            Effect.andThen(lastWordsToo ? drain(container) : Effect.void, dispose(container)),
+            clearTimeout
+          )
+        )
+    } satisfies ContainerFleet
+  })
+
+/** `created` is not on this list: a start that is under way may be about to change it. */
+const hasEnded = (state: string): boolean => ["exited", "dead", "removing"].includes(state)
+
+/** Whether a request to make a container may have led to one, now or later. */
+const mayExist = (creation: Exit.Exit<void, DockerError>): boolean => {
+  const error = Option.getOrUndefined(Exit.findErrorOption(creation))
+  return error === undefined || error._tag === "DockerTimedOut" || error._tag === "DockerFailed"
+}
