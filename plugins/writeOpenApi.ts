@@ -6,6 +6,7 @@ import { stringify } from "yaml"
 import { AsyncInvoker } from "../src/invoke/AsyncInvoker.ts"
 import { LambdaInvoker } from "../src/invoke/LambdaInvoker.ts"
 import { Manager } from "../src/provision/Manager.ts"
+import { ProvisionClient } from "../src/provision/ProvisionClient.ts"
 import { FunctionRegistry } from "../src/registry/FunctionRegistry.ts"
 import { openApiDocument } from "./docs/openApi.ts"
 import { gatewayDescription } from "./gateway/description.ts"
@@ -17,7 +18,12 @@ import { manager } from "./manager/index.ts"
 const gatewayRoutes = () =>
   gateway(
     ManagedRuntime.make(
-      Layer.mergeAll(Layer.mock(LambdaInvoker, {}), Layer.mock(AsyncInvoker, {}), FunctionRegistry.layerMemory([]))
+      Layer.mergeAll(
+        Layer.mock(LambdaInvoker, {}),
+        Layer.mock(AsyncInvoker, {}),
+        Layer.mock(ProvisionClient, {}),
+        FunctionRegistry.layerMemory([])
+      )
     ),
     { owner: { region: "us-east-1", accountId: "123456789012" }, maxPayloadBytes: 6_291_456, maxEventBytes: 1_048_576 }
   )

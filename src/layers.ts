@@ -141,7 +141,9 @@ export const layerGateway = (settings: Settings, state: StateFolder) => {
     rie: RieWorkerClient.layer
   })
   return invoking(settings).pipe(
-    Layer.provide([HttpProvisionClient.layer(options), HttpHeartbeatClient.layer(options), workerClient])
+    Layer.provideMerge(
+      Layer.mergeAll(HttpProvisionClient.layer(options), HttpHeartbeatClient.layer(options), workerClient)
+    )
   )
 }
 

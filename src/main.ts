@@ -6,7 +6,7 @@ import { type DocumentedApi, docs } from "../plugins/docs/index.ts"
 import { gatewayDescription } from "../plugins/gateway/description.ts"
 import { type GatewayServices, gateway } from "../plugins/gateway/index.ts"
 import { managerDescription } from "../plugins/manager/description.ts"
-import { manager } from "../plugins/manager/index.ts"
+import { isManagerPath, manager } from "../plugins/manager/index.ts"
 import { isLoopback, loadSettings, type Settings } from "./Config.ts"
 import { greeting } from "./greeting.ts"
 import { listen } from "./http/HttpServer.ts"
@@ -32,7 +32,13 @@ const compose = Effect.fnUntraced(function* (settings: Settings, state: StateFol
   const gatewayApi = (runtime: Runtime<GatewayServices>): DocumentedApi => ({
     name: "gateway",
     title: "Lambda API",
-    app: gateway(runtime, { ...settings, owner: ownerOf(settings) }),
+    app: gateway(runtime, {
+      owner: ownerOf(settings),
+      maxPayloadBytes: settings.maxPayloadBytes,
+      maxEventBytes: settings.maxEventBytes,
+      ...(Option.isSome(settings.apiKey) ? { apiKey: settings.apiKey.value } : {}),
+      isForeign: isManagerPath
+    }),
     description: gatewayDescription
   })
   const managerApi = (runtime: Runtime<Manager>): DocumentedApi => ({

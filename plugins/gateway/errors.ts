@@ -18,6 +18,7 @@ import { errorDocument, timeoutDocument } from "../../src/invoke/errorDocuments.
 import { NoCapacity, WorkerStartFailed } from "../../src/invoke/InvocationBackend.ts"
 import { InvocationTimedOut, type InvokeError, LambdaExecutionError } from "../../src/invoke/LambdaInvoker.ts"
 import { FunctionNotFound, FunctionUnusable } from "../../src/registry/FunctionRegistry.ts"
+import { CallerUnknown } from "./auth.ts"
 import { ClientContextInvalid } from "./clientContext.ts"
 import { EventTooLarge, type PayloadCutShort, PayloadNotJson, PayloadTooLarge } from "./payload.ts"
 
@@ -42,6 +43,7 @@ export class Fault extends Schema.TaggedError<Fault>()("Fault", {}) {}
 export type GatewayFailure =
   | InvokeError
   | FunctionReferenceRefused
+  | CallerUnknown
   | ClientContextInvalid
   | PayloadTooLarge
   | EventTooLarge
@@ -145,6 +147,15 @@ const rows = {
   AccountDenied: {
     answer: () => typed(403, "AccessDeniedException", { schema: "ServiceError", value: { Message: null } }),
     examples: { "another account": new AccountDenied() }
+  },
+  CallerUnknown: {
+    answer: (failure) =>
+      lower(
+        403,
+        failure.given ? "UnrecognizedClientException" : "MissingAuthenticationTokenException",
+        failure.message
+      ),
+    examples: { "no key": new CallerUnknown({ given: false }), "wrong key": new CallerUnknown({ given: true }) }
   },
   ClientContextInvalid: {
     answer: (failure) => lower(400, "InvalidRequestContentException", failure.message),

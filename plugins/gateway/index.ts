@@ -4,7 +4,9 @@ import { Elysia } from "elysia"
 import type { Owner } from "../../src/domain/FunctionName.ts"
 import type { AsyncInvoker } from "../../src/invoke/AsyncInvoker.ts"
 import type { LambdaInvoker } from "../../src/invoke/LambdaInvoker.ts"
+import type { ProvisionClient } from "../../src/provision/ProvisionClient.ts"
 import type { FunctionRegistry } from "../../src/registry/FunctionRegistry.ts"
+import { refuseCaller } from "./auth.ts"
 import { errorResponse, Fault, OperationUnknown, PathUnreadable } from "./errors.ts"
 import { exchange } from "./exchange.ts"
 import { health } from "./health.ts"
@@ -17,9 +19,13 @@ export interface GatewayOptions {
   readonly maxPayloadBytes: number
   /** The largest event of an asynchronous invocation; Lambda's is 1048576. */
   readonly maxEventBytes: number
+  /** What callers must show; absent, nobody is asked. */
+  readonly apiKey?: string
+  /** Paths of other plugins in the same app, who know themselves who may call them and what failed. By default none. */
+  readonly isForeign?: (path: string) => boolean
 }
 
-export type GatewayServices = LambdaInvoker | AsyncInvoker | FunctionRegistry
+export type GatewayServices = LambdaInvoker | AsyncInvoker | FunctionRegistry | ProvisionClient
 
 export const gateway = (runtime: ManagedRuntime.ManagedRuntime<GatewayServices, never>, options: GatewayOptions) =>
   new Elysia({ name: "gateway" })
@@ -29,9 +35,19 @@ export const gateway = (runtime: ManagedRuntime.ManagedRuntime<GatewayServices, 
     .onRequest(({ request }) => {
       if (!isReadable(request.url)) throw new PathUnreadable()
     })
+    .onRequest(({ request, set }) => {
+      if (options.apiKey === undefined) return
+      const path = pathOf(request.url)
+      if (options.isForeign?.(path) === true) return
+      const unknown = refuseCaller(request, path, options.apiKey)
+      if (unknown === undefined) return
+      const response = errorResponse(unknown, options.owner)
+      set.status = response.status
+      return response
+    })
     .onError({ as: "global" }, ({ code, error, request, path, set }) => {
       // A status that a route has thrown on purpose.
-      if (typeof code === "number") return
+      if (typeof code === "number" || options.isForeign?.(path) === true) return
       const response = explain(runtime, options.owner, { code, error, request, path })
       set.status = response.status
       return response
@@ -66,6 +82,8 @@ const explain = (
 
 /** All of Lambda's paths begin with the date of their version. */
 const apiPath = /^\/\d{4}-\d{2}-\d{2}\//
+
+const pathOf = (url: string): string => url.slice(url.indexOf("/", url.indexOf("//") + 2)).split("?", 1)[0] ?? ""
 
 const isReadable = (url: string): boolean => {
   if (!url.includes("%")) return true

@@ -15,8 +15,8 @@ export const manager = (runtime: ManagerRuntime, options: ManagerPluginOptions) 
   new Elysia({ name: "manager" })
     // Before anything of the request is read: who is not a gateway learns nothing, not even which paths there are.
     .onRequest(({ request }) => {
-      const { pathname } = new URL(request.url)
-      if (pathname.startsWith("/containers") && !isAuthorized(request, options.token)) return unauthorized()
+      const path = request.url.indexOf("/", request.url.indexOf("//") + 2)
+      if (request.url.startsWith("/containers", path) && !isAuthorized(request, options.token)) return unauthorized()
     })
     .onError({ as: "global" }, ({ code, error }) => {
       switch (code) {
@@ -43,6 +43,9 @@ export const manager = (runtime: ManagerRuntime, options: ManagerPluginOptions) 
       { detail: healthOperation }
     )
     .use(containers(runtime, (request) => (isAuthorized(request, options.token) ? undefined : unauthorized())))
+
+/** Where this plugin's routes are; what else it has, every plugin of an app may have too. */
+export const isManagerPath = (path: string): boolean => path.startsWith("/containers")
 
 const unauthorized = () => plainError(401, "Unauthorized")
 

@@ -31,7 +31,7 @@ export const listen: Listen = Effect.fnUntraced(function* (options) {
             onListen: () => {},
             onError: () => new Response(null, { status: 500 })
           },
-          (request, info) => options.fetch(withClientAddress(withPlainHost(request), () => info.remoteAddr.hostname))
+          (request, info) => options.fetch(withClientAddress(request, () => info.remoteAddr.hostname))
         ),
       catch: (cause) => listenFailed(options, cause)
     }),
@@ -42,9 +42,3 @@ export const listen: Listen = Effect.fnUntraced(function* (options) {
     drain: Effect.promise(() => server.shutdown())
   }
 })
-
-/** Elysia takes the path to begin after the eleventh letter of the URL, which a short `Host` header would break. */
-const withPlainHost = (request: Request): Request => {
-  const path = request.url.indexOf("/", request.url.indexOf("//") + 2)
-  return path >= 11 ? request : new Request(`http://localhost${request.url.slice(path)}`, request)
-}

@@ -22,10 +22,20 @@ export interface HttpServerOptions {
 
 const clientAddresses = new WeakMap<Request, () => string | undefined>()
 
-/** Has the address of a request's client looked up only where somebody asks for it. */
-export const withClientAddress = (request: Request, address: () => string | undefined): Request => {
+/** A request as it came in: its client's address is looked up only where somebody asks for it. */
+export const withClientAddress = (incoming: Request, address: () => string | undefined): Request => {
+  const request = withPlainHost(incoming)
   clientAddresses.set(request, address)
   return request
+}
+
+/**
+ * Elysia takes the path to begin after the eleventh letter of the URL. A shorter `Host` header would have it route by
+ * a part of the path, past whoever checks the whole.
+ */
+const withPlainHost = (request: Request): Request => {
+  const path = request.url.indexOf("/", request.url.indexOf("//") + 2)
+  return path >= 11 ? request : new Request(`http://localhost${request.url.slice(path)}`, request)
 }
 
 /** The address at the other end of a request's connection; empty where there is none, as in a test. */

@@ -4,6 +4,7 @@ import { gateway } from "../../plugins/gateway/index.ts"
 import type { Invocation } from "../../src/domain/Invocation.ts"
 import { AsyncInvoker } from "../../src/invoke/AsyncInvoker.ts"
 import { LambdaInvoker } from "../../src/invoke/LambdaInvoker.ts"
+import { ProvisionClient } from "../../src/provision/ProvisionClient.ts"
 import { FunctionRegistry, type RegistryProblem } from "../../src/registry/FunctionRegistry.ts"
 import { functionConfig } from "../support/functions.ts"
 
@@ -20,6 +21,8 @@ interface Doubles {
   readonly invoke?: LambdaInvoker["Service"]["invoke"]
   readonly enqueue?: AsyncInvoker["Service"]["enqueue"]
   readonly problems?: ReadonlyArray<RegistryProblem>
+  readonly sync?: ProvisionClient["Service"]["sync"]
+  readonly apiKey?: string
   readonly maxPayloadBytes?: number
   readonly maxEventBytes?: number
 }
@@ -53,6 +56,7 @@ export const gatewayApp = (doubles: Doubles = {}) => {
           return doubles.enqueue?.(invocation) ?? Effect.void
         }
       }),
+      Layer.mock(ProvisionClient, { sync: doubles.sync ?? Effect.succeed([]) }),
       FunctionRegistry.layerMemory([functionConfig()], doubles.problems),
       Logger.layer([logger])
     )
@@ -60,7 +64,8 @@ export const gatewayApp = (doubles: Doubles = {}) => {
   const app = gateway(runtime, {
     owner,
     maxPayloadBytes: doubles.maxPayloadBytes ?? 6_291_456,
-    maxEventBytes: doubles.maxEventBytes ?? 1_048_576
+    maxEventBytes: doubles.maxEventBytes ?? 1_048_576,
+    ...(doubles.apiKey === undefined ? {} : { apiKey: doubles.apiKey })
   })
   const request = (path: string, init?: RequestInit) => app.handle(new Request(`http://localhost${path}`, init))
   return {

@@ -38,8 +38,7 @@ export const errorDocument = (error) => {
   } catch {
     return {
       errorType: "handled",
-      errorMessage:
-        "callback called with Error argument, but there was a problem while retrieving one or more of its message, name, and stack"
+      errorMessage: "The error could not be read: its name, message or stack throws."
     }
   }
 }

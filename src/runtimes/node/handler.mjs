@@ -19,9 +19,7 @@ export const hasCallbacks = (executionEnvironment) =>
 
 export const loadHandler = async (taskRoot, setting, callbacks) => {
   if (setting.includes("..")) {
-    throw new MalformedHandlerName(
-      `'${setting}' is not a valid handler name. Use absolute paths when specifying root directories in handler names.`
-    )
+    throw new MalformedHandlerName(`'${setting}' is not a valid handler name: it may not contain '..'.`)
   }
   const name = basename(setting)
   const [, file, path] = /^([^.]*)\.(.*)$/.exec(name) ?? []
@@ -33,7 +31,7 @@ export const loadHandler = async (taskRoot, setting, callbacks) => {
   if (typeof handler !== "function") throw new HandlerNotFound(`${setting} is not a function`)
   if (!callbacks && handler.length >= 3) {
     throw new CallbackHandlerDeprecated(
-      "ERROR: AWS Lambda has removed support for callback-based function handlers starting with Node.js 24. You need to modify this function to use a supported handler signature to use Node.js 24 or later. For more information see https://docs.aws.amazon.com/lambda/latest/dg/nodejs-handler.html."
+      "Handlers with a callback are not supported from Node.js 24 on: make the handler async, or have it return a promise."
     )
   }
   return handler

@@ -78,6 +78,4 @@ const withoutCallbacks = (context) => {
 }
 
 const neverSettled = () =>
-  new NodeJsExit(
-    "The Lambda runtime client detected an unexpected Node.js exit code. This is most commonly caused by a Promise that was never settled. For more information, see https://nodejs.org/docs/latest/api/process.html#exit-codes"
-  )
+  new NodeJsExit("The handler never came to an end: nothing is left to wait for, and its promise is still pending.")

@@ -1,0 +1,26 @@
+/** Who may call, where the settings ask for a key: all paths but those that say how the process is, and its documents. */
+import { createHash, timingSafeEqual } from "node:crypto"
+import { Schema } from "effect"
+
+/** No key was given, or not the right one. */
+export class CallerUnknown extends Schema.TaggedError<CallerUnknown>()("CallerUnknown", {
+  given: Schema.Boolean
+}) {
+  override get message() {
+    return this.given ? "The security token included in the request is invalid." : "Missing Authentication Token"
+  }
+}
+
+const openPath = /^\/(health|docs)(\/|$)/
+
+const digest = (text: string) => createHash("sha256").update(text).digest()
+
+/** Undefined where the caller may go on. The key is in `x-api-key`, or in `Authorization` as a bearer token. */
+export const refuseCaller = (request: Request, path: string, apiKey: string): CallerUnknown | undefined => {
+  if (openPath.test(path)) return undefined
+  const bearer = /^Bearer (.+)$/i.exec(request.headers.get("authorization") ?? "")?.[1]
+  const given = request.headers.get("x-api-key") ?? bearer
+  // Digests have one length, and comparing them takes one time, whatever was given.
+  if (given !== undefined && timingSafeEqual(digest(given), digest(apiKey))) return undefined
+  return new CallerUnknown({ given: given !== undefined })
+}
