@@ -55,6 +55,13 @@ export const ContainerEvent = Schema.Struct({
 })
 export type ContainerEvent = typeof ContainerEvent.Type
 
+/** What an image says about how it is run. */
+export interface ImageSettings {
+  readonly command: ReadonlyArray<string>
+  readonly environment: Readonly<Record<string, string>>
+  readonly workingDir: string
+}
+
 export type Labels = Readonly<Record<string, string>>
 
 export class DockerAdaptor extends Context.Service<
@@ -65,6 +72,8 @@ export class DockerAdaptor extends Context.Service<
     readonly version: Effect.Effect<string, DockerError>
     /** Whether the image is on this machine. */
     readonly imageExists: (image: string) => Effect.Effect<boolean, DockerError>
+    /** Undefined when the image is not on this machine. */
+    readonly imageSettings: (image: string) => Effect.Effect<ImageSettings | undefined, DockerError>
     /**
      * Fetches an image, unless it is there, and waits until it is. Holds no permit, since it may take minutes; pulls
      * run one by one, each with a time limit of its own.
@@ -147,13 +156,14 @@ export class DockerAdaptor extends Context.Service<
             return bytesOf(readable, dockerError(operation, address))
           })
 
-        const imageExists = (image: string) =>
-          call("imageExists", image, (engine, abortSignal) =>
+        const imageSettings = (image: string) =>
+          call("image", image, (engine, abortSignal) =>
             dial(engine, `/images/${image.split("/").map(encodeURIComponent).join("/")}/json`, abortSignal)
           ).pipe(
-            Effect.as(true),
-            Effect.catchTag("DockerNotFound", () => Effect.succeed(false))
+            Effect.map((found) => settingsOf(found)),
+            Effect.catchTag("DockerNotFound", () => Effect.succeed(undefined))
           )
+        const imageExists = (image: string) => Effect.map(imageSettings(image), (found) => found !== undefined)
 
         return DockerAdaptor.of({
           ping: Effect.asVoid(call("ping", "", (engine, abortSignal) => dial(engine, "/_ping", abortSignal))),
@@ -164,6 +174,8 @@ export class DockerAdaptor extends Context.Service<
           ),
 
           imageExists,
+
+          imageSettings,
 
           pull: (image) =>
             Effect.scoped(
@@ -419,6 +431,24 @@ const linesOf = (bytes: Stream.Stream<Uint8Array, DockerError>): Stream.Stream<L
   })
 
 const labelFilter = (labels: Labels): Array<string> => Object.entries(labels).map(([name, value]) => `${name}=${value}`)
+
+const Image = Schema.Struct({
+  Config: Schema.Struct({
+    Cmd: Schema.optionalKey(Schema.NullOr(Schema.Array(Schema.String))),
+    Env: Schema.optionalKey(Schema.NullOr(Schema.Array(Schema.String))),
+    WorkingDir: Schema.optionalKey(Schema.String)
+  })
+})
+
+const settingsOf = (found: unknown): ImageSettings => {
+  const image = Schema.decodeUnknownOption(Image)(found)
+  const { Cmd = null, Env = null, WorkingDir = "" } = image._tag === "Some" ? image.value.Config : {}
+  const environment = (Env ?? []).map((text): [string, string] => {
+    const [name = "", ...value] = text.split("=")
+    return [name, value.join("=")]
+  })
+  return { command: Cmd ?? [], environment: Object.fromEntries(environment), workingDir: WorkingDir }
+}
 
 const Network = Schema.Struct({
   IPAM: Schema.Struct({

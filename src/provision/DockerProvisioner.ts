@@ -12,7 +12,7 @@ import { RuntimeApi } from "../runtime-api/RuntimeApi.ts"
 import { runtimes } from "../runtimes/runtimes.ts"
 import * as ContainerFleet from "./ContainerFleet.ts"
 import { containerSpec, imageOf, type Ownership } from "./containerTemplate.ts"
-import { type ContainerSpec, DockerAdaptor } from "./DockerAdaptor.ts"
+import { DockerAdaptor } from "./DockerAdaptor.ts"
 import type { DockerError } from "./DockerError.ts"
 import { Provisioner, StartFailed } from "./Provisioner.ts"
 import { tcpReady } from "./tcpReady.ts"
@@ -73,29 +73,19 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
         return { host, port: listener.port }
       })
 
-      const createOrPull = (container: Container, config: FunctionConfig, spec: ContainerSpec) => {
-        const image = spec.Image
-        const mayPull = config.code._tag === "CodeImage" && options.pull !== "never"
-        const pull = Effect.mapError(docker.pull(image), (error) =>
-          error._tag === "DockerUnavailable"
-            ? error
-            : failed({
-                reason: "ImageNotFound",
-                detail: `The image '${image}' is not on this machine and cannot be fetched: ${error.message}`
-              })
+      /** What a function's own image says about itself; fetched where it is missing and may be. */
+      const settingsOf = Effect.fnUntraced(function* (config: FunctionConfig, image: string) {
+        if (config.code._tag === "CodeFolder") return undefined
+        const found = yield* docker.imageSettings(image)
+        if (found !== undefined) return found
+        if (options.pull === "never") return yield* imageNotFound(image)
+        yield* Effect.catchIf(
+          docker.pull(image),
+          (error) => error._tag !== "DockerUnavailable",
+          (error) => Effect.fail(imageNotFound(image, error.message))
         )
-        const missing = failed({
-          reason: "ImageNotFound",
-          detail: `The image '${image}' is not on this machine: \`docker pull ${image}\`, or build it.`
-        })
-        return fleet.create(container, spec).pipe(
-          Effect.catchIf(
-            (error) => error._tag === "DockerNotFound",
-            (): Effect.Effect<void, DockerError | StartFailed> =>
-              mayPull ? Effect.andThen(pull, fleet.create(container, spec)) : Effect.fail(missing)
-          )
-        )
-      }
+        return (yield* docker.imageSettings(image)) ?? (yield* imageNotFound(image))
+      })
 
       const readLog = (container: Container, config: FunctionConfig) =>
         docker.logs(container.id).pipe(
@@ -140,6 +130,7 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
           const runtime = runtimes.get(config.runtime ?? "")
           const image = imageOf(config, runtime, options.baseImages ?? new Map())
           if (image === undefined) return yield* noRuntime(config)
+          const settings = yield* settingsOf(config, image)
           const api = config.transport === "runtime-api" ? yield* openApi(container) : undefined
           const createdAtMillis = yield* Clock.currentTimeMillis
           const spec = containerSpec(config, runtime, {
@@ -150,9 +141,14 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
             region: options.owner.region,
             logStream: logStream(createdAtMillis, config.version),
             user: options.user ?? "1051:1051",
+            ...(settings === undefined ? {} : { settings }),
             ...(api === undefined ? {} : { runtimeApi: `${api.host}:${api.port}` })
           })
-          yield* createOrPull(container, config, spec)
+          yield* Effect.catchIf(
+            fleet.create(container, spec),
+            (error) => error._tag === "DockerNotFound",
+            () => Effect.fail(imageNotFound(image))
+          )
           const address = yield* run(container, config)
           container.listener?.admit(address)
           yield* api === undefined ? listening(container, address, limit) : initialized(container, limit)
@@ -208,6 +204,15 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
 const failed = (failure: StartFailure) => new StartFailed({ failure })
 
 const refused = (detail: string) => failed({ reason: "Refused", detail })
+
+const imageNotFound = (image: string, whyNotFetched?: string) =>
+  failed({
+    reason: "ImageNotFound",
+    detail:
+      whyNotFetched === undefined
+        ? `The image '${image}' is not on this machine: \`docker pull ${image}\`, or build it.`
+        : `The image '${image}' is not on this machine and cannot be fetched: ${whyNotFetched}`
+  })
 
 const noRuntime = (config: FunctionConfig) =>
   failed({

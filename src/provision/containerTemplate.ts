@@ -5,7 +5,7 @@
 import { Duration } from "effect"
 import type { FunctionConfig } from "../domain/FunctionConfig.ts"
 import type { Runtime } from "../runtimes/Runtime.ts"
-import type { ContainerSpec, Labels } from "./DockerAdaptor.ts"
+import type { ContainerSpec, ImageSettings, Labels } from "./DockerAdaptor.ts"
 import { workerEnvironment } from "./workerEnvironment.ts"
 
 /** Whose containers these are. */
@@ -39,6 +39,8 @@ export interface ContainerPlace {
   readonly logStream: string
   /** `host:port` of its Runtime API; absent where the emulator in the image is used. */
   readonly runtimeApi?: string
+  /** What a function's own image says about itself; absent for base images. */
+  readonly settings?: ImageSettings
   /** `user` or `user:group` in the container. */
   readonly user: string
 }
@@ -107,15 +109,23 @@ const ownerOfTmp = (user: string): string => {
   return uid === undefined ? "" : `,uid=${uid},gid=${gid ?? 0}`
 }
 
+/** An image may have its function elsewhere: where it says so, or else where it is at home. */
+const taskRootOf = (settings: ImageSettings | undefined): string => {
+  const workingDir = settings?.workingDir ?? ""
+  return settings?.environment.LAMBDA_TASK_ROOT ?? (workingDir === "" || workingDir === "/" ? "/var/task" : workingDir)
+}
+
 const environment = (config: FunctionConfig, runtime: Runtime | undefined, place: ContainerPlace) => ({
   ...workerEnvironment(config, {
     ...(place.runtimeApi === undefined ? {} : { runtimeApi: place.runtimeApi }),
     ...(runtime?.executionEnvironment === undefined ? {} : { executionEnvironment: runtime.executionEnvironment }),
     region: place.region,
     logStream: place.logStream,
-    taskRoot: "/var/task",
+    taskRoot: taskRootOf(place.settings),
     runtimeDir: "/var/runtime"
   }),
+  // AWS's runtime clients read the handler from here, and images have it as their command.
+  ...(place.settings?.command[0] === undefined ? {} : { _HANDLER: place.settings.command[0] }),
   // What the emulator reads; the limit that counts is the invoker's, so this one is never the shorter.
   ...(place.runtimeApi === undefined
     ? { AWS_LAMBDA_FUNCTION_TIMEOUT: String(Math.ceil(Duration.toSeconds(config.timeout)) + 1) }

@@ -89,8 +89,8 @@ describe("AutoProvisioner", () => {
       const { placement } = yield* Placements
       expect(yield* placement(code)).toEqual({
         provisioner: "process",
-        why: "Docker runs here, but the image node-base:1 is not on it",
-        howToChange: "`docker pull node-base:1`, then restart Irori, to run it in a container"
+        why: expect.stringContaining("node-base:1"),
+        howToChange: expect.stringContaining("docker pull node-base:1")
       })
     }).pipe(Effect.provide(layer))
   })

@@ -18,7 +18,7 @@ import {
   writeFileSync
 } from "node:fs"
 import { tmpdir } from "node:os"
-import { dirname, join } from "node:path"
+import { basename, dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { engine, hasProgram, noDocker } from "./docker.ts"
 
@@ -37,6 +37,14 @@ const hashOf = (...parts: ReadonlyArray<string | Buffer>): string => {
   const hash = createHash("sha256")
   for (const part of parts) hash.update(part)
   return hash.digest("hex").slice(0, 16)
+}
+
+/** This machine's Node.js. The `node` that `bun --bun` puts in front of the PATH is Bun. */
+const nodeProgram = (): string | undefined => {
+  const folders = (process.env.PATH ?? "").split(":").filter((folder) => !basename(folder).startsWith("bun-node-"))
+  return folders
+    .map((folder) => join(folder, "node"))
+    .find((file) => existsSync(file) && !basename(realpathSync(file)).startsWith("bun"))
 }
 
 const isThere = async (name: string) => (await engine("GET", `/images/${name}/json`)).ok
@@ -102,8 +110,8 @@ exec /var/runtime/bootstrap
 /** A base image that is put together like AWS's: this machine's Node.js and Irori's own runtime for it. */
 export const nodeBaseImage = async (): Promise<TestImage> => {
   if (noDocker !== undefined) return { missing: noDocker }
-  const node = spawnSync("which", ["node"]).stdout.toString().trim()
-  if (node === "") return { missing: "node is not installed" }
+  const node = nodeProgram()
+  if (node === undefined) return { missing: "node is not installed" }
   const runtime = here("../../src/runtimes/node")
   const files = readdirSync(runtime).toSorted()
   const { size, mtimeMs } = statSync(realpathSync(node))
@@ -127,14 +135,19 @@ export const nodeBaseImage = async (): Promise<TestImage> => {
 export const ricImage = async (): Promise<TestImage> => {
   if (noDocker !== undefined) return { missing: noDocker }
   const cache = join(tmpdir(), "irori-test-cache", "aws-lambda-ric-4.0.2")
-  const node = spawnSync("which", ["node"]).stdout.toString().trim()
-  if (!existsSync(join(cache, "node_modules/aws-lambda-ric/bin/index.mjs"))) {
+  const node = nodeProgram()
+  if (node === undefined) return { missing: "node is not installed" }
+  if (!existsSync(join(cache, "node_modules/aws-lambda-ric/rapid-client.node"))) {
     return { missing: `aws-lambda-ric 4.0.2 is not built: \`npm install --prefix ${cache} aws-lambda-ric@4.0.2\`` }
   }
   const { size, mtimeMs } = statSync(realpathSync(node))
-  const handler = "export const handler = async (event, context) => ({ event, requestId: context.awsRequestId })\n"
+  const handler = `export const handler = async (event, context) => {
+  if (event.fail !== undefined) throw new Error(event.fail)
+  return { event, requestId: context.awsRequestId }
+}
+`
   const changes = [
-    'ENTRYPOINT ["/usr/bin/node", "/function/node_modules/aws-lambda-ric/bin/index.mjs"]',
+    'ENTRYPOINT ["/usr/bin/node", "/function/node_modules/aws-lambda-ric/index.mjs"]',
     'CMD ["index.handler"]',
     "WORKDIR /function"
   ]
