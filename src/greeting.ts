@@ -42,19 +42,25 @@ const functionLines = ({ functions, functionsDir }: Greeting): ReadonlyArray<str
   return [`Functions in ${functionsDir}:`, ...lines, ...reasons(functions)]
 }
 
-/** Each reason once, with those it holds for if it does not for all. */
+/** Each reason once, with the functions it holds for where it does not hold for all. */
 const reasons = (functions: ReadonlyArray<PlacedFunction>): ReadonlyArray<string> => {
-  const byReason = new Map<string, Array<string>>()
+  const byReason = new Map<string, { readonly placement: Placement; readonly names: Array<string> }>()
   for (const { config, placement } of functions) {
     if (placement === undefined) continue
-    const where = placement.provisioner === "docker" ? "in Docker" : "as processes of this machine"
-    const reason = `${where}, since ${placement.why}. To change it: ${placement.howToChange}.`
-    byReason.set(reason, [...(byReason.get(reason) ?? []), config.name])
+    const reason = byReason.get(placement.why) ?? { placement, names: [] }
+    reason.names.push(config.name)
+    byReason.set(placement.why, reason)
   }
-  return [...byReason].map(([reason, names]) =>
-    byReason.size === 1 ? `They run ${reason}` : `${names.join(", ")} run${names.length === 1 ? "s" : ""} ${reason}`
-  )
+  return [...byReason.values()].flatMap(({ names, placement }) => [
+    `${inWords[placement.provisioner]}${byReason.size === 1 ? "" : ` (${names.join(", ")})`}: ${placement.why}.`,
+    `  To change it: ${placement.howToChange}.`
+  ])
 }
+
+const inWords = { docker: "In containers", process: "As processes of this machine" } satisfies Record<
+  Placement["provisioner"],
+  string
+>
 
 const curlLines = ({ functions, needsKey, url }: Greeting): ReadonlyArray<string> => {
   const first = functions.find(({ config }) => config.name === "echo") ?? functions[0]

@@ -42,7 +42,7 @@ export const layer = <E1, R1, E2, R2>(
         const image = imageOf(config, runtimes.get(config.runtime ?? ""), options.baseImages ?? new Map())
         if (image === undefined) return Effect.succeed(processWithout(`no image is known for ${config.runtime}`))
         return engine.imageExists(image).pipe(
-          Effect.map((there) => (there ? dockerWith(image) : processWithout(`the image ${image} is not on it`, image))),
+          Effect.map((there) => (there ? dockerWith(image) : processWithout(`Docker has no image ${image}`, image))),
           Effect.catch((error) => Effect.succeed(processWithout(error.message))),
           Effect.timeoutOrElse({
             duration: askTimeout,
@@ -86,15 +86,13 @@ const imagesNeedDocker: Placement = {
 
 const dockerWith = (image: string): Placement => ({
   provisioner: "docker",
-  why: `Docker runs here and has ${image}`,
-  howToChange: "choose the provisioner `process` to run it as a process"
+  why: `Docker has the image ${image}`,
+  howToChange: "set IRORI_PROVISIONER=process"
 })
 
 const processWithout = (why: string, image?: string): Placement => ({
   provisioner: "process",
-  why: image === undefined ? why : `Docker runs here, but ${why}`,
+  why,
   howToChange:
-    image === undefined
-      ? "install and start Docker, then restart Irori, to run it in a container"
-      : `\`docker pull ${image}\`, then restart Irori, to run it in a container`
+    image === undefined ? "install and start Docker, then restart Irori" : `docker pull ${image}, then restart Irori`
 })
