@@ -19,7 +19,9 @@ export class Worker extends Schema.Class<Worker>("Worker")({
   host: Schema.String,
   port: Schema.Int,
   /** Unix milliseconds. */
-  createdAtMillis: Schema.Number
+  createdAtMillis: Schema.Number,
+  /** `fingerprint` of the configuration it was started with: another one's worker is not to be adopted. */
+  fingerprint: Schema.optionalKey(Schema.String)
 }) {}
 
 /** How a worker's process ended. Exactly one of `code` and `signal` is set, unless nobody saw it end. */

@@ -3,6 +3,7 @@ import { Context, type Effect, Schema } from "effect"
 import type { FunctionConfig } from "../domain/FunctionConfig.ts"
 import { FunctionName } from "../domain/FunctionName.ts"
 import { StartFailure, type Worker, type WorkerId } from "../domain/Worker.ts"
+import type { WorkerGone } from "./Provisioner.ts"
 
 /** The manager refused, failed or could not be reached. */
 export class ProvisionFailed extends Schema.TaggedError<ProvisionFailed>()("ProvisionFailed", {
@@ -22,6 +23,10 @@ export class ProvisionClient extends Context.Service<
     readonly provision: (config: FunctionConfig) => Effect.Effect<Worker, ProvisionFailed>
     /** Removes a worker. Removing one that is already gone succeeds. */
     readonly remove: (id: WorkerId) => Effect.Effect<void, ManagerUnreachable>
+    /** Stops the clock of an idle worker. */
+    readonly pause: (id: WorkerId) => Effect.Effect<void, WorkerGone | ManagerUnreachable>
+    /** Lets a paused worker go on; when it has returned, the worker runs. */
+    readonly resume: (id: WorkerId) => Effect.Effect<void, WorkerGone | ManagerUnreachable>
     /** The workers that are running now: after a restart, those that may be adopted. */
     readonly sync: Effect.Effect<ReadonlyArray<Worker>, ManagerUnreachable>
   }

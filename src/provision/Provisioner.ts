@@ -1,7 +1,7 @@
 /** Starts and stops workers on this machine. One implementation per kind of machine room: Docker, processes. */
 import { Context, type Effect, type PubSub, Schema } from "effect"
 import type { FunctionConfig } from "../domain/FunctionConfig.ts"
-import { StartFailure, type Worker, type WorkerExit, type WorkerId } from "../domain/Worker.ts"
+import { StartFailure, type Worker, type WorkerExit, WorkerId } from "../domain/Worker.ts"
 
 /** No worker came up, and nothing of it is left behind. */
 export class StartFailed extends Schema.TaggedError<StartFailed>()("StartFailed", {
@@ -10,6 +10,16 @@ export class StartFailed extends Schema.TaggedError<StartFailed>()("StartFailed"
 }) {
   override get message() {
     return this.failure.detail
+  }
+}
+
+/** There is no such worker, or it cannot be paused or resumed: it is not to be used again. */
+export class WorkerGone extends Schema.TaggedError<WorkerGone>()("WorkerGone", {
+  id: WorkerId,
+  detail: Schema.String
+}) {
+  override get message() {
+    return this.detail
   }
 }
 
@@ -29,6 +39,10 @@ export class Provisioner extends Context.Service<
     readonly start: (config: FunctionConfig) => Effect.Effect<Worker, StartFailed>
     /** Ends a worker at once and waits until it is gone. One that is already gone, or never was, is no error. */
     readonly stop: (id: WorkerId) => Effect.Effect<void>
+    /** Stops the clock of an idle worker: it takes no CPU until it is resumed. Pausing one twice does nothing. */
+    readonly pause: (id: WorkerId) => Effect.Effect<void, WorkerGone>
+    /** Lets a paused worker go on; when it has returned, the worker runs. One that is not paused is no error. */
+    readonly resume: (id: WorkerId) => Effect.Effect<void, WorkerGone>
     /** The workers that are running now. */
     readonly list: Effect.Effect<ReadonlyArray<Worker>>
     /** Every death is published once, after the worker has left `list`. */
