@@ -2,7 +2,7 @@
  * Every setting: what it means, its unit, its default, its environment variable. The only file that reads the
  * environment. A value that cannot be used stops the start with one line that names the variable.
  */
-import { availableParallelism } from "node:os"
+import { availableParallelism, totalmem } from "node:os"
 import process from "node:process"
 import { Config, ConfigProvider, Duration, Effect, Option, Schema } from "effect"
 
@@ -84,10 +84,22 @@ const settings = Config.all({
   maxQueued: Whole("IRORI_MAX_QUEUED", 1000, 0),
   /** Workers idle for so long are removed, unless the function says otherwise. */
   idleTimeout: Seconds("GATEWAY_IDLE_TIMEOUT_SECONDS", 300),
+  /** Workers at once, of all functions together. Above it the coldest idle one makes room, or callers wait. */
+  maxWorkers: Whole("IRORI_MAX_WORKERS", 1000),
+  /** Megabytes that all workers together may declare; by default four fifths of the machine's memory. */
+  memoryBudget: Whole("IRORI_MEMORY_BUDGET", Math.floor((totalmem() / 2 ** 20) * 0.8), 128),
+  /** Whether idle workers are paused: they keep their memory and take no CPU. */
+  pauseIdle: Config.Boolean("ENABLE_CONTAINER_PAUSE").pipe(Config.withDefault(false)),
+  /** How long a worker is idle before that; looked at whenever the janitor sweeps. */
+  pauseAfter: Seconds("PAUSE_IDLE_SECONDS", 30),
   /** How often the janitor sweeps. */
   heartbeatInterval: Seconds("HEARTBEAT_INTERVAL", 30, 0.1),
   /** No invocation runs longer, whatever its function's timeout. */
   invokeTimeout: Seconds("LAMBDA_INVOKE_TIMEOUT", 900, 0.001),
+  /** So many times in a row a function's workers may fail; then its callers are refused at once with 502. */
+  breakerThreshold: Whole("CIRCUIT_BREAKER_THRESHOLD", 5),
+  /** How long they are refused until one caller is let through on trial. */
+  breakerRecoveryTimeout: Seconds("CIRCUIT_BREAKER_RECOVERY_TIMEOUT", 30, 0.001),
   /** How long a function may initialise; past it that is tried once more within the function's own timeout. */
   initTimeout: Seconds("IRORI_INIT_TIMEOUT", 10, 0.001),
   /** Bytes of an event given in a synchronous invocation; more is answered with 413. */

@@ -1,7 +1,7 @@
 /** Which implementation stands behind each contract, for each role and setting: the table of everything there is. */
 import { randomUUID } from "node:crypto"
 import { resolve } from "node:path"
-import { Effect, Layer, Option, Schema } from "effect"
+import { Duration, Effect, Layer, Option, Schema } from "effect"
 import type { Settings } from "./Config.ts"
 import type { Owner } from "./domain/FunctionName.ts"
 import { AsyncInvoker, lambdaRetries } from "./invoke/AsyncInvoker.ts"
@@ -13,6 +13,7 @@ import * as TransportWorkerClient from "./invoke/TransportWorkerClient.ts"
 import * as DeathWatch from "./pool/DeathWatch.ts"
 import * as Janitor from "./pool/Janitor.ts"
 import { PoolManager } from "./pool/PoolManager.ts"
+import * as WarmStart from "./pool/WarmStart.ts"
 import * as AutoProvisioner from "./provision/AutoProvisioner.ts"
 import { DockerAdaptor } from "./provision/DockerAdaptor.ts"
 import * as DockerProvisioner from "./provision/DockerProvisioner.ts"
@@ -110,14 +111,22 @@ const machine = (settings: Settings, state: StateFolder) => {
   )
 }
 
+const pools = (settings: Settings) =>
+  PoolManager.layer({
+    budget: { workers: settings.maxWorkers, megabytes: settings.memoryBudget },
+    leaveRunning: settings.role === "gateway",
+    ...(settings.pauseIdle ? { pauseAfter: settings.pauseAfter } : {})
+  })
+
 /** What invokes functions, over whatever `ProvisionClient`, `HeartbeatClient` and `WorkerClient` reach. */
 const invoking = (settings: Settings) =>
   Layer.mergeAll(
     AsyncInvoker.layerMemory({ ...lambdaRetries, maxEvents: settings.maxEvents }),
-    Janitor.layer({ interval: settings.heartbeatInterval })
+    Janitor.layer({ interval: settings.heartbeatInterval }),
+    WarmStart.layer({ timeout: Duration.seconds(5) })
   ).pipe(
     Layer.provideMerge(LambdaInvoker.layer),
-    Layer.provideMerge(PoolManager.layer),
+    Layer.provideMerge(pools(settings)),
     Layer.provideMerge(registry(settings))
   )
 

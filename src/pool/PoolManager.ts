@@ -10,7 +10,11 @@ import type { FunctionConfig } from "../domain/FunctionConfig.ts"
 import type { FunctionName } from "../domain/FunctionName.ts"
 import type { Worker, WorkerId } from "../domain/Worker.ts"
 import { InvocationBackend, NoCapacity, WorkerStartFailed } from "../invoke/InvocationBackend.ts"
+import { fingerprint } from "../provision/fingerprint.ts"
 import { ProvisionClient } from "../provision/ProvisionClient.ts"
+import { Budget, type Room } from "./Budget.ts"
+import { Freezer } from "./Freezer.ts"
+import { GreedyDual } from "./GreedyDual.ts"
 import { type Action, type PoolLimits, type Refusal, WorkerPool } from "./WorkerPool.ts"
 
 /** What a pool holds at one moment. */
@@ -24,13 +28,30 @@ export interface PoolStats {
   readonly maxCapacity: number
 }
 
+export interface PoolOptions {
+  /** What all functions' workers together may take. */
+  readonly budget: Room
+  /** Whether workers outlive this layer, for the next process to adopt. Lent ones are removed in any case. */
+  readonly leaveRunning: boolean
+  /** Idle workers are paused when they have been idle for so long; absent: never. */
+  readonly pauseAfter?: Duration.Duration
+}
+
 export class PoolManager extends Context.Service<
   PoolManager,
   {
-    /** Takes workers that have been idle for their function's idle timeout out of the pools, and removes them. */
+    /**
+     * These are the functions there are now: a changed one is served by new workers from here on, what `minCapacity`
+     * lacks is started, and the workers of functions that are gone are removed as they come free.
+     */
+    readonly reconcile: (configs: ReadonlyArray<FunctionConfig>) => Effect.Effect<void>
+    /** Takes in workers that were running before, as far as they are what `configs` would start now; removes the rest. */
+    readonly adopt: (
+      workers: ReadonlyArray<Worker>,
+      configs: ReadonlyArray<FunctionConfig>
+    ) => Effect.Effect<{ readonly adopted: number; readonly removed: number }>
+    /** Removes workers that have been idle for their function's idle timeout, and pauses those idle for long enough. */
     readonly pruneIdle: Effect.Effect<void>
-    /** Starts what is lacking of every function's `minCapacity`. */
-    readonly fill: Effect.Effect<void>
     /** Ids of every worker the pools hold, lent ones included. */
     readonly workerIds: Effect.Effect<ReadonlyMap<FunctionName, ReadonlyArray<WorkerId>>>
     /** These workers are gone. Ids of no pool's are ignored. */
@@ -38,12 +59,13 @@ export class PoolManager extends Context.Service<
     readonly stats: Effect.Effect<ReadonlyArray<PoolStats>>
   }
 >()("irori/pool/PoolManager") {
-  static readonly layer = Layer.suspend(() => Layer.effectContext(make))
+  static readonly layer = (options: PoolOptions) => Layer.effectContext(make(options))
 }
 
 type Waiter = Deferred.Deferred<Worker, NoCapacity | WorkerStartFailed>
 
 interface Entry {
+  readonly key: string
   config: FunctionConfig
   readonly pool: WorkerPool<Waiter>
 }
@@ -53,32 +75,45 @@ const removeAgain = Schedule.exponential("100 millis").pipe(
   Schedule.modifyDelay(({ duration }) => Effect.succeed(Duration.min(duration, Duration.seconds(30))))
 )
 
-const make = Effect.gen(function* () {
+/** What is left of the removals after so long, the provisioner ends when its own layer closes. */
+const closeTimeout = "10 seconds"
+
+const make = Effect.fnUntraced(function* (options: PoolOptions) {
   const provisioning = yield* ProvisionClient
   const clock = yield* Clock.Clock
   const now = () => clock.currentTimeMillisUnsafe()
   const entries = new Map<string, Entry>()
   /** Configurations that a later one has taken the place of: who still comes with one gets the later one's workers. */
   const superseded = new WeakSet<FunctionConfig>()
+  /** Pools of functions that are gone, until their last worker has come back. */
+  let retired: ReadonlyArray<Entry> = []
+  const budget = new Budget(options.budget)
+  const priorities = new GreedyDual()
+  /** Pools that lack nothing but room in the budget, the one that has for longest first. */
+  const starving = new Set<Entry>()
 
   // Starts end with the layer, first; removals are waited for, in the finalizer below.
   const removals = yield* FiberSet.make<void>()
   const remove = yield* FiberSet.runtime(removals)()
   const starts = yield* FiberSet.make<void>()
   const begin = yield* FiberSet.runtime(starts)()
+  const freezer = yield* Freezer.make
 
   const entryOf = (config: FunctionConfig): Entry => {
     const key = keyOf(config.name, config.version)
     const entry = entries.get(key)
     if (entry === undefined) {
-      const created = { config, pool: new WorkerPool<Waiter>(limitsOf(config)) }
+      const created: Entry = { key, config, pool: new WorkerPool<Waiter>(limitsOf(config), budget) }
       entries.set(key, created)
       return created
     }
     if (entry.config !== config && !superseded.has(config)) {
-      superseded.add(entry.config)
+      const before = entry.config
+      superseded.add(before)
       entry.config = config
-      perform(entry, entry.pool.configure(limitsOf(config)))
+      // Where a worker would be made of the same, those there are will do.
+      const same = fingerprint(before) === fingerprint(config)
+      perform(entry, same ? entry.pool.resize(limitsOf(config)) : entry.pool.configure(limitsOf(config)))
     }
     return entry
   }
@@ -96,38 +131,80 @@ const make = Effect.gen(function* () {
           begin(start(entry, action.epoch))
           break
         case "Stop":
-          remove(stop(action.worker))
+          budget.leaving(action.megabytes)
+          remove(
+            Effect.andThen(
+              stop(action.worker),
+              Effect.sync(() => {
+                budget.left(action.megabytes)
+                feed()
+              })
+            )
+          )
           break
       }
     }
+    if (entry.pool.size === 0) priorities.gone(entry.key)
+    if (entry.pool.starved > 0) starving.add(entry)
+    else starving.delete(entry)
+    // Whatever happened, a worker may have gone idle that is missed less than one that cannot start.
+    if (starving.size > 0) makeRoom()
   }
 
-  const start = (entry: Entry, epoch: number) =>
-    provisioning.provision(entry.config).pipe(
+  /** There is room again: those that starve may start what it is enough for. */
+  const feed = (): void => {
+    for (const entry of [...starving]) perform(entry, entry.pool.fill())
+  }
+
+  /** Has the coldest idle workers removed until all that starve will fit, or nothing is left to remove. */
+  const makeRoom = (): void => {
+    while (starving.size > 0 && !budget.willFit(lackOf(starving))) {
+      const candidates = [...entries.values()].flatMap((entry) => {
+        const coldest = entry.pool.coldest
+        return coldest === undefined ? [] : [{ ...coldest, key: entry.key, entry }]
+      })
+      const victim = priorities.victim(candidates)
+      if (victim === undefined) return
+      perform(victim.entry, victim.entry.pool.surrender(victim.worker.id))
+    }
+  }
+
+  const start = (entry: Entry, epoch: number) => {
+    const since = now()
+    const failed = (failure: WorkerStartFailed["failure"]) =>
+      Effect.sync(() => {
+        perform(entry, entry.pool.startFailed(epoch, failure))
+        feed()
+      })
+    return provisioning.provision(entry.config).pipe(
       Effect.matchEffect({
-        onSuccess: (worker) => Effect.sync(() => perform(entry, entry.pool.started(worker, epoch, now()))),
+        onSuccess: (worker) =>
+          Effect.sync(() => {
+            // However fast the clock says it was, no start is for nothing.
+            priorities.started(entry.key, Math.max(1, now() - since), entry.config.memoryMegabytes)
+            perform(entry, entry.pool.started(worker, epoch, now()))
+          }),
         onFailure: ({ failure }) =>
-          Effect.logWarning(`A worker for '${entry.config.name}' did not start: ${failure.detail}`).pipe(
-            Effect.andThen(Effect.sync(() => perform(entry, entry.pool.startFailed(epoch, failure))))
+          Effect.andThen(
+            Effect.logWarning(`A worker for '${entry.config.name}' did not start: ${failure.detail}`),
+            failed(failure)
           )
       }),
       // A bug in a provisioner must not cost the pool a place, nor its caller an answer.
       Effect.catchDefect((defect) =>
-        Effect.logError("Starting a worker failed unexpectedly", defect).pipe(
-          Effect.andThen(
-            Effect.sync(() =>
-              perform(
-                entry,
-                entry.pool.startFailed(epoch, { reason: "Refused", detail: "Starting it failed unexpectedly." })
-              )
-            )
-          )
+        Effect.andThen(
+          Effect.logError("Starting a worker failed unexpectedly", defect),
+          failed({ reason: "Refused", detail: "Starting it failed unexpectedly." })
         )
       )
     )
+  }
 
   const stop = (worker: Worker) =>
-    provisioning.remove(worker.id).pipe(
+    Effect.suspend(() => {
+      freezer.forget(worker.id)
+      return provisioning.remove(worker.id)
+    }).pipe(
       Effect.tapError((error) =>
         Effect.logWarning(`Removing worker '${worker.id}' failed; it is tried again`, error.cause)
       ),
@@ -138,9 +215,21 @@ const make = Effect.gen(function* () {
   const acquireWorker = (config: FunctionConfig) =>
     Effect.suspend(() => {
       const entry = entryOf(config)
+      priorities.touch(entry.key)
       const idle = entry.pool.take()
-      return idle === undefined ? wait(entry) : Effect.succeed(idle)
+      if (idle === undefined) return wait(entry)
+      return freezer.isFrozen(idle.id) ? thawed(config, idle) : Effect.succeed(idle)
     })
+
+  /** A worker that cannot be thawed is removed, and its borrower gets another one. */
+  const thawed = (config: FunctionConfig, worker: Worker): Effect.Effect<Worker, NoCapacity | WorkerStartFailed> =>
+    Effect.interruptible(freezer.thaw(worker.id)).pipe(
+      Effect.onInterrupt(() => evictWorker(worker)),
+      Effect.matchEffect({
+        onSuccess: () => Effect.succeed(worker),
+        onFailure: () => Effect.andThen(evictWorker(worker), acquireWorker(config))
+      })
+    )
 
   const wait = Effect.fnUntraced(function* (entry: Entry) {
     const waiter: Waiter = Deferred.makeUnsafe()
@@ -155,44 +244,101 @@ const make = Effect.gen(function* () {
       }),
       Effect.interruptible,
       // Interrupted after it was answered: what it was given goes back.
-      Effect.onError(() =>
-        entry.pool.leave(waiter) ? Effect.void : Effect.ignore(Effect.flatMap(Deferred.await(waiter), releaseWorker))
-      )
+      Effect.onError(() => {
+        if (!entry.pool.leave(waiter)) return Effect.ignore(Effect.flatMap(Deferred.await(waiter), releaseWorker))
+        return Effect.sync(() => perform(entry, []))
+      })
     )
   }, Effect.uninterruptible)
 
   const releaseWorker = (worker: Worker) =>
     Effect.sync(() => {
-      const entry = entries.get(keyOf(worker.functionName, worker.version))
-      if (entry !== undefined) perform(entry, entry.pool.release(worker, now()))
+      for (const entry of holdersOf(worker)) perform(entry, entry.pool.release(worker, now()))
     })
 
   const evictWorker = (worker: Worker) =>
     Effect.sync(() => {
-      const entry = entries.get(keyOf(worker.functionName, worker.version))
-      if (entry !== undefined) perform(entry, entry.pool.evict(worker))
+      for (const entry of holdersOf(worker)) perform(entry, entry.pool.evict(worker))
     })
+
+  /** The pools that may have lent a worker: one that has not does nothing about it. */
+  const holdersOf = (worker: Worker): ReadonlyArray<Entry> => {
+    const key = keyOf(worker.functionName, worker.version)
+    const entry = entries.get(key)
+    const present = entry === undefined ? [] : [entry]
+    return retired.length === 0 ? present : [...present, ...retired.filter((old) => old.key === key)]
+  }
 
   const inEveryPool = (step: (pool: WorkerPool<Waiter>) => ReadonlyArray<Action<Waiter>>) =>
     Effect.sync(() => {
       for (const entry of entries.values()) perform(entry, step(entry.pool))
     })
 
-  yield* Effect.addFinalizer(() =>
-    inEveryPool((pool) => pool.close()).pipe(
-      Effect.andThen(FiberSet.awaitEmpty(removals)),
-      // The provisioner ends what is left when its own layer closes.
-      Effect.timeoutOption("10 seconds")
-    )
-  )
+  const pause = Effect.suspend(() => {
+    const { pauseAfter } = options
+    if (pauseAfter === undefined) return Effect.void
+    const before = now() - Duration.toMillis(pauseAfter)
+    const idle = [...entries.values()].flatMap(({ pool }) => pool.idleSince(before))
+    return Effect.sync(() => {
+      for (const { worker } of idle) freezer.freeze(worker.id)
+    })
+  })
+
+  const reconcile = (configs: ReadonlyArray<FunctionConfig>) =>
+    Effect.sync(() => {
+      const present = new Set(configs.map(({ name, version }) => keyOf(name, version)))
+      for (const config of configs) {
+        if (config.minCapacity === 0 && !entries.has(keyOf(config.name, config.version))) continue
+        const entry = entryOf(config)
+        perform(entry, entry.pool.fill())
+      }
+      for (const entry of [...entries.values()]) {
+        if (present.has(entry.key)) continue
+        // What is lent of it ends as it comes back; the function's name may come back too, with a pool of its own.
+        perform(entry, entry.pool.close())
+        entries.delete(entry.key)
+        retired = [...retired, entry]
+      }
+      retired = retired.filter(({ pool }) => pool.size > 0)
+    })
+
+  const adopt = (workers: ReadonlyArray<Worker>, configs: ReadonlyArray<FunctionConfig>) =>
+    Effect.sync(() => {
+      const byKey = new Map(configs.map((config) => [keyOf(config.name, config.version), config]))
+      let adopted = 0
+      for (const worker of workers) {
+        const config = byKey.get(keyOf(worker.functionName, worker.version))
+        if (config === undefined || worker.fingerprint !== fingerprint(config)) {
+          remove(stop(worker))
+          continue
+        }
+        adopted++
+        const entry = entryOf(config)
+        perform(entry, entry.pool.adopt(worker, now()))
+      }
+      return { adopted, removed: workers.length - adopted }
+    })
+
+  const close = options.leaveRunning
+    ? Effect.void
+    : Effect.andThen(
+        inEveryPool((pool) => pool.close()),
+        FiberSet.awaitEmpty(removals)
+      )
+  yield* Effect.addFinalizer(() => Effect.timeoutOption(close, closeTimeout))
 
   return Context.make(InvocationBackend, { acquireWorker, releaseWorker, evictWorker }).pipe(
     Context.add(PoolManager, {
-      pruneIdle: Effect.suspend(() => inEveryPool((pool) => pool.prune(now()))),
-      fill: inEveryPool((pool) => pool.fill()),
+      reconcile,
+      adopt,
+      pruneIdle: Effect.andThen(
+        Effect.suspend(() => inEveryPool((pool) => pool.prune(now()))),
+        pause
+      ),
       forget: (ids) =>
         Effect.suspend(() => {
           const gone = [...ids]
+          for (const id of gone) freezer.forget(id)
           return inEveryPool((pool) => gone.flatMap((id) => pool.lost(id)))
         }),
       workerIds: Effect.sync(() => {
@@ -211,10 +357,21 @@ const keyOf = (name: FunctionName, version: string): string => `${name}:${versio
 
 const limitsOf = (config: FunctionConfig): PoolLimits => ({
   maxCapacity: config.maxCapacity,
-  minCapacity: config.minCapacity,
+  minCapacity: Math.min(config.minCapacity, config.maxCapacity),
   maxQueued: config.maxQueued,
-  idleTimeoutMillis: Duration.toMillis(config.idleTimeout)
+  idleTimeoutMillis: Duration.toMillis(config.idleTimeout),
+  megabytes: config.memoryMegabytes
 })
+
+/** All that the pools lack of the budget. */
+const lackOf = (entries: Iterable<Entry>): Room => {
+  let [workers, megabytes] = [0, 0]
+  for (const { config, pool } of entries) {
+    workers += pool.starved
+    megabytes += pool.starved * config.memoryMegabytes
+  }
+  return { workers, megabytes }
+}
 
 const refusalError = (functionName: FunctionName, refusal: Refusal) =>
   refusal._tag === "StartFailed"

@@ -3,10 +3,12 @@
  * core: every method says what happened, and returns what is to be done about it. It does no I/O, has no clock and no
  * Effect, so every method is atomic and a history of calls always ends in the same state.
  *
- * A worker is *idle* or *lent* from `started` on, until it is in a `Stop` or is reported lost. A waiter is answered
- * exactly once, by a `Lend` or a `Refuse`, unless it left.
+ * A worker is *idle* or *lent* from `started` on, until it is in a `Stop`. A waiter is answered exactly once, by a
+ * `Lend` or a `Refuse`, unless it left. Room in the budget is taken with each `Start`, and given back by the driver when
+ * a `Stop` has been carried out, or here when the start failed.
  */
 import type { StartFailure, Worker, WorkerId } from "../domain/Worker.ts"
+import type { Budget } from "./Budget.ts"
 
 /** The part of a function's settings that the pool goes by. */
 export interface PoolLimits {
@@ -14,6 +16,8 @@ export interface PoolLimits {
   readonly minCapacity: number
   readonly maxQueued: number
   readonly idleTimeoutMillis: number
+  /** What one worker takes of the budget. */
+  readonly megabytes: number
 }
 
 export type Refusal =
@@ -26,31 +30,40 @@ export type Action<W> =
   | { readonly _tag: "Refuse"; readonly waiter: W; readonly refusal: Refusal }
   /** Start one worker, and report it with the same epoch. */
   | { readonly _tag: "Start"; readonly epoch: number }
-  | { readonly _tag: "Stop"; readonly worker: Worker }
+  /** Remove a worker, and then give its room in the budget back. */
+  | { readonly _tag: "Stop"; readonly worker: Worker; readonly megabytes: number }
 
-interface Idle {
+interface Held {
   readonly worker: Worker
   readonly epoch: number
+  readonly megabytes: number
+}
+
+export interface Idle extends Held {
   readonly sinceMillis: number
 }
 
 export class WorkerPool<W> {
+  readonly #budget: Budget
   #limits: PoolLimits
   /** Counts the changes of the function's code or configuration. A worker of an older one is not lent again. */
   #epoch = 0
   #closed = false
+  /** How many idle workers to have ahead of callers, beside what `minCapacity` says. */
+  #spares = 0
   /** Least recently used first: lent from the end, pruned from the front. */
   readonly #idle: Array<Idle> = []
-  readonly #lent = new Map<WorkerId, { readonly worker: Worker; readonly epoch: number }>()
-  /** Starts under way, by epoch. */
-  readonly #starting = new Map<number, number>()
+  readonly #lent = new Map<WorkerId, Held>()
+  /** Starts under way, by epoch, with what each takes of the budget. */
+  readonly #starting = new Map<number, { count: number; readonly megabytes: number }>()
   /** First come, first served. */
   readonly #waiters = new Set<W>()
   /** Those of them whose time is up. */
   readonly #overdue = new Set<W>()
 
-  constructor(limits: PoolLimits) {
+  constructor(limits: PoolLimits, budget: Budget) {
     this.#limits = limits
+    this.#budget = budget
   }
 
   /** Lends the most recently used idle worker; undefined when there is none. */
@@ -65,12 +78,13 @@ export class WorkerPool<W> {
   acquire(waiter: W): Array<Action<W>> {
     if (this.#closed) return [{ _tag: "Refuse", waiter, refusal: { _tag: "Closed" } }]
     const idle = this.take()
-    if (idle !== undefined) return [{ _tag: "Lend", waiter, worker: idle }]
-    if (this.#waiters.size >= this.#limits.maxQueued) {
-      return [{ _tag: "Refuse", waiter, refusal: { _tag: "QueueFull" } }]
-    }
+    if (idle !== undefined) return [{ _tag: "Lend", waiter, worker: idle }, ...this.#starts()]
     this.#waiters.add(waiter)
-    return this.#starts()
+    const starts = this.#starts()
+    // Only those are queued for whom no start is under way.
+    if (this.#waiters.size - this.#startingNow() <= this.#limits.maxQueued) return starts
+    this.#dequeue(waiter)
+    return [...starts, { _tag: "Refuse", waiter, refusal: { _tag: "QueueFull" } }]
   }
 
   /** A waiter's time is up. It is refused, unless a start under way is for it: then it gets what comes of that. */
@@ -90,27 +104,34 @@ export class WorkerPool<W> {
     const lent = this.#lent.get(worker.id)
     if (lent === undefined) return []
     this.#lent.delete(worker.id)
-    return this.#place(lent.worker, lent.epoch, nowMillis)
+    return this.#place(lent, nowMillis)
   }
 
   /** A lent worker comes back and must not be used again. One that is not lent is ignored. */
   evict(worker: Worker): Array<Action<W>> {
-    if (!this.#lent.delete(worker.id)) return []
-    return [{ _tag: "Stop", worker }, ...this.#starts()]
+    const lent = this.#lent.get(worker.id)
+    if (lent === undefined) return []
+    this.#lent.delete(worker.id)
+    return [stop(lent), ...this.#starts()]
   }
 
   /** A worker is gone. One that is lent stays lent until its borrower has seen it too, and gives it back. */
   lost(id: WorkerId): Array<Action<W>> {
-    const index = this.#idle.findIndex(({ worker }) => worker.id === id)
-    if (index === -1) return []
-    const [gone] = this.#idle.splice(index, 1)
-    return [{ _tag: "Stop", worker: gone!.worker }, ...this.#starts()]
+    const gone = this.#takeOut(id)
+    return gone === undefined ? [] : [stop(gone), ...this.#starts()]
+  }
+
+  /** An idle worker makes room for another function's. One that is not idle any more is ignored. */
+  surrender(id: WorkerId): Array<Action<W>> {
+    const gone = this.#takeOut(id)
+    return gone === undefined ? [] : [stop(gone)]
   }
 
   /** A start succeeded. */
   started(worker: Worker, epoch: number, nowMillis: number): Array<Action<W>> {
-    this.#countStart(epoch, -1)
-    return this.#place(worker, epoch, nowMillis)
+    const megabytes = this.#starting.get(epoch)?.megabytes ?? this.#limits.megabytes
+    this.#countStarts(epoch, -1)
+    return this.#place({ worker, epoch, megabytes }, nowMillis)
   }
 
   /**
@@ -118,7 +139,8 @@ export class WorkerPool<W> {
    * get another try.
    */
   startFailed(epoch: number, failure: StartFailure): Array<Action<W>> {
-    this.#countStart(epoch, -1)
+    this.#budget.release(this.#starting.get(epoch)?.megabytes ?? this.#limits.megabytes)
+    this.#countStarts(epoch, -1)
     if (epoch !== this.#epoch) return [...this.#starts(), ...this.#refuseOverdue()]
     const [waiter] = this.#waiters
     // With nobody waiting nothing is started in its place: what `minCapacity` lacks waits for the next `fill`.
@@ -129,28 +151,43 @@ export class WorkerPool<W> {
 
   /** A worker that was running before this pool was: idle, as far as there is room. */
   adopt(worker: Worker, nowMillis: number): Array<Action<W>> {
-    if (this.#closed || this.size >= this.#limits.maxCapacity) return [{ _tag: "Stop", worker }]
-    return this.#place(worker, this.#epoch, nowMillis)
+    const held = { worker, epoch: this.#epoch, megabytes: this.#limits.megabytes }
+    this.#budget.count(held.megabytes)
+    return this.#place(held, nowMillis)
   }
 
   /** The function's code or configuration changed: idle workers go now, lent ones when they come back. */
   configure(limits: PoolLimits): Array<Action<W>> {
     this.#limits = limits
     this.#epoch++
-    const stale = this.#idle.splice(0).map(({ worker }): Action<W> => ({ _tag: "Stop", worker }))
-    return [...stale, ...this.#starts(), ...this.#refuseOverdue()]
+    return [...this.#idle.splice(0).map(stop), ...this.#starts(), ...this.#refuseOverdue()]
   }
 
-  /** Takes out workers idle for the idle timeout or longer, but for those that `minCapacity` keeps. */
-  prune(nowMillis: number): Array<Action<W>> {
-    const before = nowMillis - this.#limits.idleTimeoutMillis
-    const surplus = this.size - this.#limits.minCapacity
+  /** How many may be is changed, and nothing that a worker is made of: those there are stay. */
+  resize(limits: PoolLimits): Array<Action<W>> {
+    this.#limits = limits
+    const surplus = Math.max(0, Math.min(-this.#room(), this.#idle.length))
+    return [...this.#idle.splice(0, surplus).map(stop), ...this.#starts()]
+  }
+
+  /** Has `spares` workers idle ahead of callers, as far as there is room. */
+  expect(spares: number): Array<Action<W>> {
+    this.#spares = spares
+    return this.#starts()
+  }
+
+  /**
+   * Takes out workers idle for the idle timeout or longer, but for those that `minCapacity` keeps.
+   * `idleTimeoutMillis` is that of the limits, where nothing better is known.
+   */
+  prune(nowMillis: number, idleTimeoutMillis = this.#limits.idleTimeoutMillis): Array<Action<W>> {
+    const before = nowMillis - idleTimeoutMillis
     const old = this.#idle.findIndex(({ sinceMillis }) => sinceMillis > before)
-    const count = Math.max(0, Math.min(surplus, old === -1 ? this.#idle.length : old))
-    return this.#idle.splice(0, count).map(({ worker }) => ({ _tag: "Stop", worker }))
+    const count = Math.max(0, Math.min(this.#surplus(), old === -1 ? this.#idle.length : old))
+    return this.#idle.splice(0, count).map(stop)
   }
 
-  /** Starts what `minCapacity` lacks. */
+  /** Starts what waiters, `minCapacity` and spares lack, as far as there is room. */
   fill(): Array<Action<W>> {
     return this.#starts()
   }
@@ -162,8 +199,24 @@ export class WorkerPool<W> {
     for (const waiter of waiting) this.#dequeue(waiter)
     return [
       ...waiting.map((waiter): Action<W> => ({ _tag: "Refuse", waiter, refusal: { _tag: "Closed" } })),
-      ...this.#idle.splice(0).map(({ worker }): Action<W> => ({ _tag: "Stop", worker }))
+      ...this.#idle.splice(0).map(stop)
     ]
+  }
+
+  /** The idle worker that would be missed least: the one used longest ago, unless `minCapacity` keeps it. */
+  get coldest(): Idle | undefined {
+    return this.#surplus() > 0 ? this.#idle[0] : undefined
+  }
+
+  /** Idle workers since `beforeMillis` or longer, the one used longest ago first. */
+  idleSince(beforeMillis: number): ReadonlyArray<Idle> {
+    return this.#idle.filter(({ sinceMillis }) => sinceMillis <= beforeMillis)
+  }
+
+  /** How many waiters have no start under way, for want of room in the budget alone. */
+  get starved(): number {
+    if (this.#closed) return 0
+    return Math.max(0, Math.min(this.#waiters.size - this.#startingNow(), this.#room()))
   }
 
   /** Workers that exist or are being started. Never above `maxCapacity`, but for those that a lowered one left lent. */
@@ -180,9 +233,9 @@ export class WorkerPool<W> {
   }
 
   get starting(): number {
-    let count = 0
-    for (const starts of this.#starting.values()) count += starts
-    return count
+    let all = 0
+    for (const { count } of this.#starting.values()) all += count
+    return all
   }
 
   get waiting(): number {
@@ -195,40 +248,60 @@ export class WorkerPool<W> {
   }
 
   /** Gives a worker to whoever waited longest, keeps it for the next one, or lets it go. */
-  #place(worker: Worker, epoch: number, nowMillis: number): Array<Action<W>> {
-    const over = this.size >= this.#limits.maxCapacity
-    if (this.#closed || epoch !== this.#epoch || over) return [{ _tag: "Stop", worker }, ...this.#starts()]
+  #place(held: Held, nowMillis: number): Array<Action<W>> {
+    if (this.#closed || held.epoch !== this.#epoch || this.#room() <= 0) return [stop(held), ...this.#starts()]
     const [waiter] = this.#waiters
     if (waiter === undefined) {
-      this.#idle.push({ worker, epoch, sinceMillis: nowMillis })
+      this.#idle.push({ ...held, sinceMillis: nowMillis })
       return []
     }
     this.#dequeue(waiter)
-    this.#lent.set(worker.id, { worker, epoch })
-    return [{ _tag: "Lend", waiter, worker }, ...this.#refuseOverdue()]
+    this.#lent.set(held.worker.id, held)
+    return [{ _tag: "Lend", waiter, worker: held.worker }, ...this.#refuseOverdue()]
   }
 
-  /** As many starts as there are waiters without one or places that `minCapacity` keeps, and as there is room for. */
+  /** As many starts as are wanted, and as there is room for here and in the budget. */
   #starts(): Array<Action<W>> {
     if (this.#closed) return []
-    const current = this.#starting.get(this.#epoch) ?? 0
-    const usable = current + this.#idle.length + this.#lent.size
-    const wanted = Math.max(this.#waiters.size - current, this.#limits.minCapacity - usable)
-    const count = Math.max(0, Math.min(wanted, this.#limits.maxCapacity - this.size))
-    this.#countStart(this.#epoch, count)
+    const starting = this.#startingNow()
+    const unserved = this.#waiters.size - starting
+    const usable = starting + this.#idle.length + this.#lent.size
+    const wanted = Math.max(unserved, this.#limits.minCapacity - usable, unserved + this.#spares - this.#idle.length)
+    const most = Math.min(wanted, this.#room())
+    let count = 0
+    while (count < most && this.#budget.reserve(this.#limits.megabytes)) count++
+    this.#countStarts(this.#epoch, count)
     return Array.from({ length: count }, () => ({ _tag: "Start", epoch: this.#epoch }))
   }
 
-  #countStart(epoch: number, change: number): void {
-    const count = (this.#starting.get(epoch) ?? 0) + change
-    if (count === 0) this.#starting.delete(epoch)
-    else this.#starting.set(epoch, count)
+  #room(): number {
+    return this.#limits.maxCapacity - this.size
+  }
+
+  #surplus(): number {
+    return this.size - this.#limits.minCapacity
+  }
+
+  #startingNow(): number {
+    return this.#starting.get(this.#epoch)?.count ?? 0
+  }
+
+  #countStarts(epoch: number, change: number): void {
+    const known = this.#starting.get(epoch) ?? { count: 0, megabytes: this.#limits.megabytes }
+    known.count += change
+    if (known.count === 0) this.#starting.delete(epoch)
+    else this.#starting.set(epoch, known)
+  }
+
+  #takeOut(id: WorkerId): Idle | undefined {
+    const index = this.#idle.findIndex(({ worker }) => worker.id === id)
+    return index === -1 ? undefined : this.#idle.splice(index, 1)[0]
   }
 
   /** Refuses those whose time is up and for whom no start is under way: one start covers one waiter, oldest first. */
   #refuseOverdue(): Array<Action<W>> {
     if (this.#overdue.size === 0) return []
-    let covered = this.#starting.get(this.#epoch) ?? 0
+    let covered = this.#startingNow()
     const refused: Array<Action<W>> = []
     for (const waiter of this.#waiters) {
       if (covered-- > 0 || !this.#overdue.has(waiter)) continue
@@ -243,3 +316,12 @@ export class WorkerPool<W> {
     return this.#waiters.delete(waiter)
   }
 }
+
+const stop = ({
+  worker,
+  megabytes
+}: Held): { readonly _tag: "Stop"; readonly worker: Worker; readonly megabytes: number } => ({
+  _tag: "Stop",
+  worker,
+  megabytes
+})

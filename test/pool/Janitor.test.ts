@@ -6,40 +6,50 @@ import { WorkerId } from "../../src/domain/Worker.ts"
 import * as Janitor from "../../src/pool/Janitor.ts"
 import { PoolManager } from "../../src/pool/PoolManager.ts"
 import { HeartbeatClient } from "../../src/provision/HeartbeatClient.ts"
-import { ManagerUnreachable } from "../../src/provision/ProvisionClient.ts"
-import { hello } from "../support/functions.ts"
+import { ManagerUnreachable, ProvisionClient } from "../../src/provision/ProvisionClient.ts"
+import { FunctionRegistry } from "../../src/registry/FunctionRegistry.ts"
+import { functionConfig, hello, worker } from "../support/functions.ts"
 
-const sweeping = (doubles: { prune?: Effect.Effect<void>; send?: HeartbeatClient["Service"]["send"] } = {}) => {
+interface Doubles {
+  readonly prune?: Effect.Effect<void>
+  readonly send?: HeartbeatClient["Service"]["send"]
+  /** What runs on the machine; the pools have w1 and w2. */
+  readonly running?: () => ReadonlyArray<string>
+}
+
+const sweeping = (doubles: Doubles = {}) => {
   const log: Array<string> = []
   const say = (line: string) => Effect.sync(() => void log.push(line))
   const janitor = Janitor.layer({ interval: Duration.seconds(30) }).pipe(
-    Layer.provide(
-      Layer.merge(
-        Layer.succeed(PoolManager, {
-          pruneIdle: doubles.prune ?? say("prune"),
-          fill: say("fill"),
-          workerIds: Effect.succeed(new Map([[hello, [WorkerId.make("w1"), WorkerId.make("w2")]]])),
-          forget: (ids) => say(`forget ${[...ids]}`),
-          stats: Effect.succeed([])
-        }),
-        Layer.succeed(HeartbeatClient, {
-          send: doubles.send ?? ((name, ids) => Effect.as(say(`beat ${name} ${ids}`), []))
-        })
-      )
-    )
+    Layer.provide([
+      Layer.mock(PoolManager, {
+        reconcile: (configs) => say(`reconcile ${configs.map(({ name }) => name)}`),
+        pruneIdle: doubles.prune ?? say("prune"),
+        workerIds: Effect.succeed(new Map([[hello, [WorkerId.make("w1"), WorkerId.make("w2")]]])),
+        forget: (ids) => say(`forget ${[...ids]}`)
+      }),
+      Layer.succeed(HeartbeatClient, {
+        send: doubles.send ?? ((name, ids) => Effect.as(say(`beat ${name} ${ids}`), []))
+      }),
+      Layer.mock(ProvisionClient, {
+        sync: Effect.sync(() => (doubles.running?.() ?? ["w1", "w2"]).map((id) => worker(id))),
+        remove: (id) => say(`remove ${id}`)
+      }),
+      FunctionRegistry.layerMemory([functionConfig()])
+    ])
   )
   return { log, janitor }
 }
 
 describe("Janitor", () => {
-  it.effect("prunes, fills and sends the heartbeat, once per interval", () =>
+  it.effect("compares with the registry, prunes and sends the heartbeat, once per interval", () =>
     Effect.gen(function* () {
       const { janitor, log } = sweeping()
       yield* Layer.build(janitor)
       yield* TestClock.adjust("29 seconds")
       expect(log).toEqual([])
       yield* TestClock.adjust("1 second")
-      expect(log).toEqual(["prune", "fill", "beat hello w1,w2", "forget "])
+      expect(log).toEqual(["reconcile hello", "prune", "beat hello w1,w2", "forget "])
       yield* TestClock.adjust("30 seconds")
       expect(log).toHaveLength(8)
     })
@@ -50,7 +60,7 @@ describe("Janitor", () => {
       const { janitor, log } = sweeping({ send: (_, [first]) => Effect.succeed([first!]) })
       yield* Layer.build(janitor)
       yield* TestClock.adjust("30 seconds")
-      expect(log).toEqual(["prune", "fill", "forget w1"])
+      expect(log).toEqual(["reconcile hello", "prune", "forget w1"])
     })
   )
 
@@ -62,7 +72,20 @@ describe("Janitor", () => {
       })
       yield* Layer.build(janitor)
       yield* TestClock.adjust("60 seconds")
-      expect(log).toEqual(["fill", "fill"])
+      expect(log).toEqual(["reconcile hello", "reconcile hello"])
+    })
+  )
+
+  it.effect("removes a worker that was in no pool at two sweeps, not one that was just starting at the first", () =>
+    Effect.gen(function* () {
+      let running: ReadonlyArray<string> = ["w1", "stray", "starting"]
+      const { janitor, log } = sweeping({ running: () => running })
+      yield* Layer.build(janitor)
+      yield* TestClock.adjust("30 seconds")
+      expect(log.filter((line) => line.startsWith("remove"))).toEqual([])
+      running = ["w1", "stray", "later"]
+      yield* TestClock.adjust("30 seconds")
+      expect(log.filter((line) => line.startsWith("remove"))).toEqual(["remove stray"])
     })
   )
 })

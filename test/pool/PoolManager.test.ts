@@ -2,33 +2,52 @@ import { it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { describe, expect } from "vitest"
+import type { FunctionConfig } from "../../src/domain/FunctionConfig.ts"
+import { FunctionName } from "../../src/domain/FunctionName.ts"
 import type { Worker } from "../../src/domain/Worker.ts"
 import { InvocationBackend } from "../../src/invoke/InvocationBackend.ts"
-import { PoolManager } from "../../src/pool/PoolManager.ts"
+import { PoolManager, type PoolOptions } from "../../src/pool/PoolManager.ts"
+import { fingerprint } from "../../src/provision/fingerprint.ts"
 import { ManagerUnreachable, ProvisionClient, ProvisionFailed } from "../../src/provision/ProvisionClient.ts"
+import { WorkerGone } from "../../src/provision/Provisioner.ts"
 import { functionConfig, hello, worker } from "../support/functions.ts"
 
 type Provision = ProvisionClient["Service"]["provision"]
 
+interface Given {
+  readonly provision?: Provision
+  readonly remove?: ProvisionClient["Service"]["remove"]
+  readonly pause?: ProvisionClient["Service"]["pause"]
+  readonly resume?: ProvisionClient["Service"]["resume"]
+  readonly settings?: Partial<PoolOptions>
+}
+
+const budget = { workers: 100, megabytes: 100_000 }
+
 /** A manager that starts a worker at once, unless `provision` says otherwise, and writes down what it is asked. */
-const pool = (options: { provision?: Provision; remove?: ProvisionClient["Service"]["remove"] } = {}) => {
+const pool = (options: Given = {}) => {
   const log: Array<string> = []
   let count = 0
-  const next = () => {
-    const started = worker(`w${++count}`)
+  const next = ({ name }: FunctionConfig) => {
+    const started = worker(`w${++count}`, { functionName: name })
     log.push(`+${started.id}`)
     return started
   }
   const client = Layer.succeed(ProvisionClient, {
-    provision: options.provision ?? (() => Effect.sync(next)),
+    provision: options.provision ?? ((config) => Effect.sync(() => next(config))),
     remove: (id) =>
       Effect.andThen(
         Effect.sync(() => void log.push(`-${id}`)),
         options.remove?.(id) ?? Effect.void
       ),
+    pause: options.pause ?? ((id) => Effect.sync(() => void log.push(`pause ${id}`))),
+    resume: options.resume ?? ((id) => Effect.sync(() => void log.push(`resume ${id}`))),
     sync: Effect.succeed([])
   })
-  return { log, layer: PoolManager.layer.pipe(Layer.provide(client)) }
+  return {
+    log,
+    layer: PoolManager.layer({ budget, leaveRunning: false, ...options.settings }).pipe(Layer.provide(client))
+  }
 }
 
 const one = functionConfig()
@@ -246,6 +265,238 @@ describe("PoolManager", () => {
         yield* release(yield* acquire())
       }).pipe(Effect.provide(built))
     }).pipe(Effect.scoped, Effect.andThen(Effect.sync(() => expect(log).toEqual(["+w1", "-w1"]))))
+  })
+
+  it.effect("keeps workers through a change that they are not made of", () => {
+    const { layer, log } = pool()
+    return Effect.gen(function* () {
+      const lent = yield* acquire(functionConfig({ maxCapacity: 1 }))
+      const waiting = yield* fork(acquire(functionConfig({ maxCapacity: 2 })))
+      yield* Fiber.join(waiting)
+      yield* release(lent)
+      yield* acquire(functionConfig({ maxCapacity: 3, timeout: Duration.seconds(9) }))
+      expect(log).toEqual(["+w1", "+w2"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  describe("within the budget of all functions", () => {
+    const other = functionConfig({ name: FunctionName.make("other"), maxCapacity: 5 })
+    const third = functionConfig({ name: FunctionName.make("third"), memoryMegabytes: 256 })
+    const two = { settings: { budget: { workers: 2, megabytes: 10_000 } } }
+
+    it.effect("makes room by removing the idle worker that is missed least, and starts only when it is gone", () =>
+      Effect.gen(function* () {
+        const gone = yield* Deferred.make<void>()
+        const { layer, log } = pool({ ...two, remove: () => Deferred.await(gone) })
+        yield* Effect.gen(function* () {
+          yield* release(yield* acquire())
+          yield* release(yield* acquire())
+          yield* release(yield* acquire(other))
+          const waiting = yield* fork(acquire(third))
+          yield* Effect.yieldNow
+          expect(log).toEqual(["+w1", "+w2", "-w2"])
+          yield* Deferred.succeed(gone, undefined)
+          expect((yield* Fiber.join(waiting)).id).toBe("w3")
+        }).pipe(Effect.provide(layer))
+      })
+    )
+
+    it.effect("lets callers wait, and throttles them in the end, where nothing is idle", () => {
+      const { layer } = pool(two)
+      return Effect.gen(function* () {
+        yield* acquire(other)
+        yield* acquire(other)
+        const waiting = yield* fork(Effect.flip(acquire(third)))
+        yield* TestClock.adjust("5 seconds")
+        expect(yield* Fiber.join(waiting)).toMatchObject({ _tag: "NoCapacity", reason: "TimedOut" })
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("serves who waits for room as soon as another function's worker goes idle", () => {
+      const { layer, log } = pool(two)
+      return Effect.gen(function* () {
+        const lent = yield* acquire(other)
+        yield* acquire(other)
+        const waiting = yield* fork(acquire(third))
+        yield* release(lent)
+        expect((yield* Fiber.join(waiting)).functionName).toBe("third")
+        expect(log).toEqual(["+w1", "+w2", "-w1", "+w3"])
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("counts the memory that functions declare", () => {
+      const { layer, log } = pool({ settings: { budget: { workers: 100, megabytes: 300 } } })
+      return Effect.gen(function* () {
+        yield* release(yield* acquire(other))
+        yield* acquire(third)
+        expect(log).toEqual(["+w1", "-w1", "+w2"])
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("leaves alone what another function keeps warm", () => {
+      const { layer, log } = pool(two)
+      const warm = functionConfig({ name: FunctionName.make("warm"), minCapacity: 2, maxCapacity: 2 })
+      return Effect.gen(function* () {
+        yield* (yield* PoolManager).reconcile([warm])
+        const waiting = yield* fork(Effect.flip(acquire(third)))
+        yield* TestClock.adjust("5 seconds")
+        expect(yield* Fiber.join(waiting)).toMatchObject({ _tag: "NoCapacity" })
+        expect(log).toEqual(["+w1", "+w2"])
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("gives the room of a failed start to whoever waits for it", () => {
+      let count = 0
+      const { layer } = pool({
+        settings: { budget: { workers: 1, megabytes: 10_000 } },
+        provision: (config) =>
+          ++count === 1
+            ? Effect.delay(
+                Effect.fail(new ProvisionFailed({ functionName: hello, failure: { reason: "Refused", detail: "no" } })),
+                "1 second"
+              )
+            : Effect.succeed(worker("w", { functionName: config.name }))
+      })
+      return Effect.gen(function* () {
+        const failing = yield* fork(Effect.flip(acquire()))
+        const waiting = yield* fork(acquire(third))
+        yield* TestClock.adjust("1 second")
+        expect(yield* Fiber.join(failing)).toMatchObject({ _tag: "WorkerStartFailed" })
+        expect((yield* Fiber.join(waiting)).functionName).toBe("third")
+      }).pipe(Effect.provide(layer))
+    })
+  })
+
+  describe("told which functions there are", () => {
+    it.effect("starts what is to be warm, and again what of it has gone", () => {
+      const { layer, log } = pool()
+      const warm = functionConfig({ minCapacity: 2, maxCapacity: 3 })
+      return Effect.gen(function* () {
+        const pools = yield* PoolManager
+        yield* pools.reconcile([warm])
+        expect(log).toEqual(["+w1", "+w2"])
+        const [first] = [...(yield* pools.workerIds).values()].flat()
+        yield* pools.forget([first!])
+        expect(log.toSorted()).toEqual(["+w1", "+w2", "+w3", "-w1"])
+        yield* evict(yield* acquire(warm))
+        expect(log).toContain("+w4")
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("has no workers of a function that is gone, but for one that finishes what it runs", () => {
+      const { layer, log } = pool()
+      const config = functionConfig({ maxCapacity: 2 })
+      return Effect.gen(function* () {
+        const pools = yield* PoolManager
+        const [running, idle] = [yield* acquire(config), yield* acquire(config)]
+        yield* release(idle)
+        yield* pools.reconcile([])
+        expect(log).toEqual(["+w1", "+w2", "-w2"])
+        const again = yield* acquire(functionConfig())
+        expect(again.id).toBe("w3")
+        yield* release(running)
+        yield* release(again)
+        expect(log).toEqual(["+w1", "+w2", "-w2", "+w3", "-w1"])
+        expect((yield* acquire(functionConfig())).id).toBe("w3")
+      }).pipe(Effect.provide(layer))
+    })
+  })
+
+  describe("given workers that were running before", () => {
+    const config = functionConfig({ maxCapacity: 2 })
+    const print = fingerprint(config)
+
+    it.effect("lends those that are what it would start, and removes the others", () => {
+      const { layer, log } = pool()
+      const found = [
+        worker("good", { fingerprint: print }),
+        worker("stale", { fingerprint: "0000000000000000" }),
+        worker("unmarked"),
+        worker("unknown", { functionName: FunctionName.make("gone"), fingerprint: print })
+      ]
+      return Effect.gen(function* () {
+        expect(yield* (yield* PoolManager).adopt(found, [config])).toEqual({ adopted: 1, removed: 3 })
+        expect((yield* acquire(config)).id).toBe("good")
+        expect(log.toSorted()).toEqual(["-stale", "-unknown", "-unmarked"])
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("adopts no more than the function may have", () => {
+      const { layer, log } = pool()
+      const found = ["a", "b", "c"].map((id) => worker(id, { fingerprint: print }))
+      return Effect.gen(function* () {
+        yield* (yield* PoolManager).adopt(found, [config])
+        expect(log).toEqual(["-c"])
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("leaves its own running at its end, where the next process is to have them", () => {
+      const { layer, log } = pool({ settings: { leaveRunning: true } })
+      return Effect.gen(function* () {
+        yield* Effect.provide(Effect.flatMap(acquire(), release), layer)
+        expect(log).toEqual(["+w1"])
+      })
+    })
+  })
+
+  describe("that pauses idle workers", () => {
+    const settings = { pauseAfter: Duration.seconds(30) }
+
+    it.effect("pauses one after the grace time, not before, and resumes it before it is lent", () => {
+      const { layer, log } = pool({ settings })
+      return Effect.gen(function* () {
+        const pools = yield* PoolManager
+        yield* release(yield* acquire())
+        yield* TestClock.adjust("29 seconds")
+        yield* pools.pruneIdle
+        expect(log).toEqual(["+w1"])
+        yield* TestClock.adjust("1 second")
+        yield* pools.pruneIdle
+        yield* pools.pruneIdle
+        expect(log).toEqual(["+w1", "pause w1"])
+        yield* release(yield* acquire())
+        yield* release(yield* acquire())
+        expect(log).toEqual(["+w1", "pause w1", "resume w1"])
+      }).pipe(Effect.provide(layer))
+    })
+
+    it.effect("resumes one that is just being paused only when that is done", () =>
+      Effect.gen(function* () {
+        const log: Array<string> = []
+        const gate = yield* Deferred.make<void>()
+        const { layer } = pool({
+          settings,
+          pause: () =>
+            Effect.andThen(
+              Deferred.await(gate),
+              Effect.sync(() => void log.push("paused"))
+            ),
+          resume: () => Effect.sync(() => void log.push("resumed"))
+        })
+        yield* Effect.gen(function* () {
+          yield* release(yield* acquire())
+          yield* TestClock.adjust("30 seconds")
+          yield* (yield* PoolManager).pruneIdle
+          const waiting = yield* fork(acquire())
+          yield* Effect.yieldNow
+          expect(log).toEqual([])
+          yield* Deferred.succeed(gate, undefined)
+          yield* Fiber.join(waiting)
+          expect(log).toEqual(["paused", "resumed"])
+        }).pipe(Effect.provide(layer))
+      })
+    )
+
+    it.effect("gives a caller another worker when the paused one does not come back", () => {
+      const { layer, log } = pool({ settings, resume: (id) => new WorkerGone({ id, detail: "it died" }) })
+      return Effect.gen(function* () {
+        yield* release(yield* acquire())
+        yield* TestClock.adjust("30 seconds")
+        yield* (yield* PoolManager).pruneIdle
+        expect((yield* acquire()).id).toBe("w2")
+        expect(log).toEqual(["+w1", "pause w1", "-w1", "+w2"])
+      }).pipe(Effect.provide(layer))
+    })
   })
 
   it.live("lends no more than the capacity, and loses nothing, in a storm of callers who leave", () => {

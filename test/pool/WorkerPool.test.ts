@@ -1,6 +1,7 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import type { Worker } from "../../src/domain/Worker.ts"
+import { Budget } from "../../src/pool/Budget.ts"
 import { type Action, WorkerPool } from "../../src/pool/WorkerPool.ts"
 import { worker } from "../support/functions.ts"
 
@@ -24,17 +25,29 @@ class Model {
   readonly lent = new Map<string, { worker: Worker; epoch: number }>()
   readonly idle = new Map<string, { worker: Worker; epoch: number; since: number }>()
   readonly stopped = new Set<string>()
+  /** Being removed: their room in the budget is still taken. */
+  readonly leaving: Array<number> = []
   starting: Array<number> = []
+  readonly budget: Budget
+  readonly budgetWorkers: number
 
-  constructor(max: number, min: number, maxQueued: number) {
+  constructor(max: number, min: number, maxQueued: number, budgetWorkers: number) {
     this.max = max
     this.min = min
     this.maxQueued = maxQueued
-    this.pool = new WorkerPool(this.limits())
+    this.budgetWorkers = budgetWorkers
+    this.budget = new Budget({ workers: budgetWorkers, megabytes: 100 * budgetWorkers })
+    this.pool = new WorkerPool(this.limits(), this.budget)
   }
 
   limits() {
-    return { maxCapacity: this.max, minCapacity: this.min, maxQueued: this.maxQueued, idleTimeoutMillis: 100 }
+    return {
+      maxCapacity: this.max,
+      minCapacity: this.min,
+      maxQueued: this.maxQueued,
+      idleTimeoutMillis: 100,
+      megabytes: 100
+    }
   }
 
   /** Applies the pool's actions. `incoming` is the worker that the event brought, if any: lend it, keep it or stop it. */
@@ -71,6 +84,8 @@ class Model {
           if (left?.worker.id === action.worker.id) left = undefined
           this.idle.delete(action.worker.id)
           this.stopped.add(action.worker.id)
+          this.leaving.push(action.megabytes)
+          this.budget.leaving(action.megabytes)
           break
       }
     }
@@ -95,15 +110,16 @@ class Model {
       this.waiting.length
     ])
     expect([...pool.ids()].sort()).toEqual([...this.idle.keys(), ...this.lent.keys()].sort())
-    expect(pool.waiting).toBeLessThanOrEqual(this.maxQueued)
     const current = this.starting.filter((epoch) => epoch === this.epoch).length
+    expect(this.budget.used, "room is taken by what starts, is there, or is being removed").toEqual({
+      workers: pool.size + this.leaving.length,
+      megabytes: 100 * (pool.size + this.leaving.length)
+    })
     if (this.idle.size > 0) expect(this.waiting.length, "nobody waits beside an idle worker").toBe(0)
     const room = this.max - pool.size
-    if (!this.closed && room > 0) {
-      expect(current, "who waits has a start under way, where there is room").toBeGreaterThanOrEqual(
-        Math.min(this.waiting.length, current + room)
-      )
-    }
+    const lacking = this.closed ? 0 : Math.max(0, Math.min(this.waiting.length - current, room))
+    expect(pool.starved, "who waits has a start under way, unless there is no room for it").toBe(lacking)
+    if (lacking > 0) expect(this.budget.used.workers).toBeGreaterThanOrEqual(this.budgetWorkers)
     this.waiting.forEach((waiter, place) => {
       if (place >= current) expect(this.overdue.has(waiter), "nobody waits past a deadline without a start").toBe(false)
     })
@@ -113,6 +129,11 @@ class Model {
   /** Checked where capacity could grow: a lowered maximum leaves what is there. */
   within(before: number): void {
     if (this.pool.size > before) expect(this.pool.size, "lent + idle + starting ≤ max").toBeLessThanOrEqual(this.max)
+  }
+
+  /** Those who wait and have no start under way for them. */
+  queued(): number {
+    return this.waiting.length - this.starting.filter((epoch) => epoch === this.epoch).length
   }
 
   acquire(): void {
@@ -135,7 +156,27 @@ const pickOf = <A>(items: Iterable<A>, pick: number): A | undefined => {
 }
 
 const steps: Record<string, Step> = {
-  acquire: (model) => model.acquire(),
+  acquire: (model) => {
+    const before = model.queued()
+    model.acquire()
+    // A change, or a failed start, puts those back into the queue whom a start was under way for.
+    expect(model.queued(), "the queue has its length").toBeLessThanOrEqual(Math.max(model.maxQueued, before))
+  },
+  "a removal is done": (model) => {
+    const megabytes = model.leaving.shift()
+    if (megabytes === undefined) return
+    model.budget.left(megabytes)
+    model.apply(model.pool.fill())
+  },
+  surrender: (model) => {
+    const coldest = model.pool.coldest
+    if (coldest === undefined) return
+    const before = model.pool.size
+    model.apply(model.pool.surrender(coldest.worker.id))
+    expect(model.stopped.has(coldest.worker.id)).toBe(true)
+    expect(before, "the least capacity is not given away").toBeGreaterThan(model.min)
+  },
+  "spares are expected": (model, pick) => model.apply(model.pool.expect(pick % 3)),
   release: (model, pick) => {
     const lease = pickOf(model.lent.values(), pick)
     if (lease === undefined) return
@@ -216,10 +257,18 @@ const steps: Record<string, Step> = {
     model.apply(model.pool.fill())
     if (!model.closed) {
       const usable = model.pool.idle + model.pool.lent + model.starting.filter((e) => e === model.epoch).length
-      if (model.pool.size < model.max) expect(usable).toBeGreaterThanOrEqual(model.min)
+      const isFull = model.pool.size >= model.max || model.budget.used.workers >= model.budgetWorkers
+      if (!isFull) expect(usable).toBeGreaterThanOrEqual(model.min)
     }
   },
+  "capacity changes, and nothing else": (model, pick) => {
+    model.max = 1 + (pick % 5)
+    model.min = Math.min(model.min, model.max)
+    model.apply(model.pool.resize(model.limits()))
+    if (model.idle.size > 0) expect(model.pool.size).toBeLessThanOrEqual(model.max)
+  },
   adopt: (model, pick) => {
+    if (model.budget.used.workers >= model.budgetWorkers) return
     const found = worker(`adopted${model.now}-${pick}-${model.stopped.size}-${model.idle.size}-${model.lent.size}`)
     if (model.idle.has(found.id) || model.lent.has(found.id) || model.stopped.has(found.id)) return
     model.apply(model.pool.adopt(found, model.now), { worker: found, epoch: model.epoch })
@@ -239,15 +288,16 @@ const weights = [...names, ..."acquire acquire acquire release release start_suc
 const history = fc.record({
   max: fc.integer({ min: 1, max: 5 }),
   min: fc.integer({ min: 0, max: 2 }),
-  maxQueued: fc.integer({ min: 1, max: 6 }),
+  maxQueued: fc.integer({ min: 0, max: 6 }),
+  budget: fc.integer({ min: 1, max: 8 }),
   steps: fc.array(fc.tuple(fc.constantFrom(...weights), fc.nat(1000)), { maxLength: 60 })
 })
 
 describe("WorkerPool", () => {
   it("keeps its promises over 10 000 random histories", { timeout: 120_000 }, () => {
     fc.assert(
-      fc.property(history, ({ max, maxQueued, min, steps: taken }) => {
-        const model = new Model(max, Math.min(min, max), maxQueued)
+      fc.property(history, ({ budget, max, maxQueued, min, steps: taken }) => {
+        const model = new Model(max, Math.min(min, max), maxQueued, budget)
         for (const [name, pick] of taken) {
           const before = model.pool.size
           steps[name]!(model, pick)
@@ -258,9 +308,10 @@ describe("WorkerPool", () => {
     )
   })
 
-  const limits = { maxCapacity: 2, minCapacity: 0, maxQueued: 10, idleTimeoutMillis: 100 }
+  const limits = { maxCapacity: 2, minCapacity: 0, maxQueued: 10, idleTimeoutMillis: 100, megabytes: 128 }
+  const plenty = () => new Budget({ workers: 100, megabytes: 100_000 })
   const withIdle = (...ids: ReadonlyArray<string>) => {
-    const pool = new WorkerPool<string>({ ...limits, maxCapacity: ids.length })
+    const pool = new WorkerPool<string>({ ...limits, maxCapacity: ids.length }, plenty())
     for (const id of ids) pool.adopt(worker(id), 0)
     return pool
   }
@@ -271,7 +322,7 @@ describe("WorkerPool", () => {
   })
 
   it("starts as many workers as there are waiters without one, not more", () => {
-    const pool = new WorkerPool<string>({ ...limits, maxCapacity: 10 })
+    const pool = new WorkerPool<string>({ ...limits, maxCapacity: 10 }, plenty())
     expect(pool.acquire("a")).toEqual([{ _tag: "Start", epoch: 0 }])
     expect(pool.acquire("b")).toEqual([{ _tag: "Start", epoch: 0 }])
     pool.leave("a")
@@ -279,7 +330,7 @@ describe("WorkerPool", () => {
   })
 
   it("keeps a start whose caller left", () => {
-    const pool = new WorkerPool<string>(limits)
+    const pool = new WorkerPool<string>(limits, plenty())
     pool.acquire("a")
     pool.leave("a")
     expect(pool.started(worker("w1"), 0, 0)).toEqual([])
@@ -289,7 +340,7 @@ describe("WorkerPool", () => {
   it("gives a freed worker to whoever waits, though a start is under way for it", () => {
     const pool = withIdle("w1")
     const lent = pool.take()!
-    const both = new WorkerPool<string>(limits)
+    const both = new WorkerPool<string>(limits, plenty())
     both.adopt(lent, 0)
     both.take()
     both.acquire("a")
@@ -297,7 +348,7 @@ describe("WorkerPool", () => {
   })
 
   it("lets a waiter whose time is up have the start that is under way for it", () => {
-    const pool = new WorkerPool<string>({ ...limits, maxCapacity: 1 })
+    const pool = new WorkerPool<string>({ ...limits, maxCapacity: 1 }, plenty())
     pool.acquire("a")
     pool.acquire("b")
     expect(pool.overdue("a")).toEqual([])
@@ -306,7 +357,7 @@ describe("WorkerPool", () => {
   })
 
   it("does not start again and again what nobody waits for and cannot start", () => {
-    const pool = new WorkerPool<string>({ ...limits, minCapacity: 1 })
+    const pool = new WorkerPool<string>({ ...limits, minCapacity: 1 }, plenty())
     expect(pool.fill()).toHaveLength(1)
     expect(pool.startFailed(0, { reason: "Refused", detail: "no" })).toEqual([])
   })
