@@ -17,8 +17,10 @@ import {
   ensureOperation,
   heartbeatOperation,
   invokeOperation,
+  pauseOperation,
   provisionOperation,
   removeOperation,
+  resumeOperation,
   syncOperation
 } from "./operations.ts"
 
@@ -59,9 +61,7 @@ export const containers = (runtime: ManagerRuntime, refuse: (request: Request) =
               ? Effect.as(manager.check(functionOf(body), body.count), [])
               : manager.provision(functionOf(body), body.count)
           ).pipe(
-            Effect.map((leases) =>
-              Response.json({ workers: leases.map((lease) => workerInfo(lease.worker, lease.lastUsedMillis)) })
-            ),
+            Effect.map((leases) => Response.json({ workers: leases.map(workerInfo) })),
             Effect.annotateLogs({
               function_name: body.function_name,
               ...(body.request_id === undefined ? {} : { aws_request_id: body.request_id })
@@ -91,8 +91,7 @@ export const containers = (runtime: ManagerRuntime, refuse: (request: Request) =
           request,
           Effect.map(
             Manager.use((manager) => manager.list),
-            (leases) =>
-              Response.json({ containers: leases.map((lease) => workerInfo(lease.worker, lease.lastUsedMillis)) })
+            (leases) => Response.json({ containers: leases.map(workerInfo) })
           )
         ),
       { detail: syncOperation }
@@ -109,6 +108,32 @@ export const containers = (runtime: ManagerRuntime, refuse: (request: Request) =
           )
         ),
       { params, detail: removeOperation }
+    )
+    .post(
+      "/containers/:id/pause",
+      ({ params, request }) =>
+        respond(
+          runtime,
+          request,
+          Effect.map(
+            Manager.use((manager) => manager.pause(params.id)),
+            () => Response.json({ status: "paused" })
+          )
+        ),
+      { params, detail: pauseOperation }
+    )
+    .post(
+      "/containers/:id/resume",
+      ({ params, request }) =>
+        respond(
+          runtime,
+          request,
+          Effect.map(
+            Manager.use((manager) => manager.resume(params.id)),
+            () => Response.json({ status: "running" })
+          )
+        ),
+      { params, detail: resumeOperation }
     )
     .post(
       "/containers/:id/invocations",

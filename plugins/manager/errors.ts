@@ -8,8 +8,9 @@ import type { StartFailure } from "../../src/domain/Worker.ts"
 import type { WorkerLost } from "../../src/invoke/WorkerClient.ts"
 import type { ProvisionRefusal, WorkerUnknown } from "../../src/provision/Manager.ts"
 import { ManagerError } from "../../src/provision/ManagerProtocol.ts"
+import type { WorkerGone } from "../../src/provision/Provisioner.ts"
 
-export type ManagerFailure = ProvisionRefusal | WorkerUnknown | WorkerLost
+export type ManagerFailure = ProvisionRefusal | WorkerUnknown | WorkerGone | WorkerLost
 
 const startStatuses = {
   ImageNotFound: 404,
@@ -42,6 +43,8 @@ const rows: { readonly [F in ManagerFailure as F["_tag"]]: (failure: F) => Answe
   CodeOutsideRoots: ({ message }) => refused(403, message),
   WorkerLimitReached: ({ message }) => refused(429, message),
   WorkerUnknown: ({ message }) => ({ status: 404, error: { detail: message } }),
+  // Not 404, which a manager without these routes answers: a gateway gives up a worker for this.
+  WorkerGone: ({ message }) => ({ status: 410, error: { detail: message } }),
   WorkerLost: ({ began, exit, message }) => ({
     status: 502,
     error: { detail: message, lost: { began, ...(exit === undefined ? {} : { exit }) } }

@@ -11,9 +11,11 @@ import {
   HeartbeatRequest,
   HeartbeatResponse,
   ManagerError,
+  PauseResponse,
   ProvisionRequest,
   ProvisionResponse,
   RemoveResponse,
+  ResumeResponse,
   SyncResponse
 } from "../../src/provision/ManagerProtocol.ts"
 import { inlineSchema } from "../docs/jsonSchema.ts"
@@ -206,6 +208,43 @@ export const removeOperation = {
     200: { description: "It is gone.", content: json(RemoveResponse, { status: "deleted" }) },
     401: unauthorized,
     404: unknownWorker,
+    422: invalid,
+    500: fault
+  }
+} as DocumentDecoration
+
+const gone = failure("There is no such worker, or it cannot be used any more: the gateway should remove it.", {
+  detail: "There is no container of worker lambda-echo-2633d28a."
+})
+
+export const pauseOperation = {
+  operationId: "PauseContainer",
+  tags,
+  security,
+  summary: "Stop the clock of an idle worker",
+  description:
+    "It keeps its memory and takes no CPU. An event that it is given meanwhile waits. Pausing a paused one succeeds.",
+  parameters: [idParameter],
+  responses: {
+    200: { description: "It stands still.", content: json(PauseResponse, { status: "paused" }) },
+    401: unauthorized,
+    410: gone,
+    422: invalid,
+    500: fault
+  }
+} as DocumentDecoration
+
+export const resumeOperation = {
+  operationId: "ResumeContainer",
+  tags,
+  security,
+  summary: "Let a paused worker go on",
+  description: "Resuming one that is not paused succeeds.",
+  parameters: [idParameter],
+  responses: {
+    200: { description: "It runs.", content: json(ResumeResponse, { status: "running" }) },
+    401: unauthorized,
+    410: gone,
     422: invalid,
     500: fault
   }

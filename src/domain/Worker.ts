@@ -9,6 +9,12 @@ export const WorkerId = Schema.String.check(Schema.isPattern(/^[a-zA-Z0-9][a-zA-
 )
 export type WorkerId = typeof WorkerId.Type
 
+/** A gateway that asks a manager for workers, by the name it gives itself. */
+export const GatewayId = Schema.String.check(Schema.isPattern(/^[a-zA-Z0-9_.-]{1,64}$/u)).pipe(
+  Schema.brand("GatewayId")
+)
+export type GatewayId = typeof GatewayId.Type
+
 export class Worker extends Schema.Class<Worker>("Worker")({
   id: WorkerId,
   functionName: FunctionName,
@@ -21,7 +27,9 @@ export class Worker extends Schema.Class<Worker>("Worker")({
   /** Unix milliseconds. */
   createdAtMillis: Schema.Number,
   /** `fingerprint` of the configuration it was started with: another one's worker is not to be adopted. */
-  fingerprint: Schema.optionalKey(Schema.String)
+  fingerprint: Schema.optionalKey(Schema.String),
+  /** Whom it was started for; absent where nobody gave a name. */
+  gateway: Schema.optionalKey(GatewayId)
 }) {}
 
 /** How a worker's process ended. Exactly one of `code` and `signal` is set, unless nobody saw it end. */

@@ -4,6 +4,7 @@
  */
 import { Context, Duration, Effect, Layer, PubSub, Stream } from "effect"
 import type { FunctionConfig } from "../domain/FunctionConfig.ts"
+import type { WorkerId } from "../domain/Worker.ts"
 import { runtimes } from "../runtimes/runtimes.ts"
 import { imageOf } from "./containerTemplate.ts"
 import { DockerAdaptor } from "./DockerAdaptor.ts"
@@ -64,13 +65,18 @@ export const layer = <E1, R1, E2, R2>(
         return first
       })
 
+      const ownerOf = (id: WorkerId) =>
+        Effect.map(docker.list, (running) => (running.some((worker) => worker.id === id) ? docker : process))
+
       const provisioner = Provisioner.of({
-        start: (config) =>
+        start: (config, gateway) =>
           Effect.flatMap(placement(config), ({ provisioner }) =>
-            provisioner === "docker" ? docker.start(config) : process.start(config)
+            provisioner === "docker" ? docker.start(config, gateway) : process.start(config, gateway)
           ),
         // Stopping what one does not have does nothing.
         stop: (id) => Effect.all([docker.stop(id), process.stop(id)], { concurrency: 2, discard: true }),
+        pause: (id) => Effect.flatMap(ownerOf(id), (owner) => owner.pause(id)),
+        resume: (id) => Effect.flatMap(ownerOf(id), (owner) => owner.resume(id)),
         list: Effect.map(Effect.all([docker.list, process.list]), (lists) => lists.flat()),
         deaths
       })

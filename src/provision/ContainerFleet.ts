@@ -1,17 +1,37 @@
 /**
  * The containers of one provisioner: those there are, those that ended, and those that have to go. Follows the
- * engine's events, removes what belongs to nobody any more, and lets no removal be forgotten. How a container comes up
- * is `DockerProvisioner`'s.
+ * engine's events, takes in what an earlier run left or removes it, and lets no removal be forgotten. How a container
+ * comes up, or can be taken in, is `DockerProvisioner`'s.
  */
 import { randomBytes } from "node:crypto"
-import { Deferred, Duration, Effect, Exit, Fiber, Option, PubSub, Schedule, Scope, Stream } from "effect"
+import {
+  Clock,
+  Deferred,
+  Duration,
+  Effect,
+  Exit,
+  Fiber,
+  Option,
+  PubSub,
+  Schedule,
+  Schema,
+  Scope,
+  Semaphore,
+  Stream
+} from "effect"
 import type { FunctionName } from "../domain/FunctionName.ts"
 import { type StartFailure, type Worker, type WorkerExit, WorkerId } from "../domain/Worker.ts"
 import { describeExit } from "../invoke/errorDocuments.ts"
 import type { RuntimeApiListener } from "../runtime-api/RuntimeApi.ts"
 import { containerExit } from "./containerExit.ts"
-import { instanceLabels, label, type Ownership } from "./containerTemplate.ts"
-import { type ContainerEvent, type ContainerSpec, DockerAdaptor } from "./DockerAdaptor.ts"
+import { createdAtMillis, instanceLabels, label, type Ownership } from "./containerTemplate.ts"
+import {
+  type ContainerEvent,
+  type ContainerSpec,
+  type ContainerSummary,
+  DockerAdaptor,
+  type Labels
+} from "./DockerAdaptor.ts"
 import { DockerConflict, type DockerError } from "./DockerError.ts"
 import type { WorkerDeath } from "./Provisioner.ts"
 
@@ -23,6 +43,8 @@ export interface Container {
   /** `leaving`: its end was seen, or its removal has begun. */
   phase: "starting" | "ready" | "leaving"
   removing: boolean
+  /** An earlier run made it. */
+  readonly adopted: boolean
   /** The engine has started it: from here on, its not running is its end. */
   started: boolean
   /** Done when its end was seen; `exit` is set by then. */
@@ -35,6 +57,14 @@ export interface Container {
   log: Fiber.Fiber<unknown, unknown> | undefined
   listener: RuntimeApiListener | undefined
   worker: Worker | undefined
+  pausing: Pausing | undefined
+}
+
+/** A request to pause a container that has not been answered. */
+interface Pausing {
+  readonly answer: Deferred.Deferred<void, DockerError>
+  begun: boolean
+  cancelled: boolean
 }
 
 /** How long the last lines of a container that ended are waited for. */
@@ -47,6 +77,8 @@ const closeTimeout = "20 seconds"
 const firstLookTimeout = "5 seconds"
 /** How long the engine may take to say how a container ended. */
 const inspectTimeout = "2 seconds"
+/** How many containers are paused at once: those that are resumed meanwhile share the machine with it. */
+const maxPauses = 2
 const firstPauseMillis = 100
 const maxPauseMillis = 30_000
 
@@ -62,6 +94,13 @@ export interface ContainerFleet {
    * and only once it is known what became of it can it be removed.
    */
   readonly create: (container: Container, spec: ContainerSpec) => Effect.Effect<void, DockerError>
+  /**
+   * Has the engine pause it, in a fiber that an interrupt does not reach, since half a request may still pause it. One
+   * that is still waiting for its turn when the container is resumed does nothing.
+   */
+  readonly pause: (container: Container) => Effect.Effect<void, DockerError>
+  /** Waits for no pause but its own container's. */
+  readonly resume: (container: Container) => Effect.Effect<void, DockerError>
   /** Its process has ended. Without an exit code the engine is asked whether it really has. */
   readonly end: (container: Container, exitCode: number | undefined) => Effect.Effect<void>
   /** Removes it and waits until it is gone; whoever leaves before leaves the removal under way. */
@@ -70,20 +109,53 @@ export interface ContainerFleet {
   readonly clearAway: (container: Container, lastWordsToo: boolean) => Effect.Effect<void>
 }
 
-/** Removes what an earlier run of the instance left; closing the scope removes everything that is there. */
-export const make = (owner: Ownership): Effect.Effect<ContainerFleet, never, DockerAdaptor | Scope.Scope> =>
+/** The worker that a running container of an earlier run still is; undefined where it is of no use any more. */
+export type Adopt = (container: Container, found: ContainerSummary) => Effect.Effect<Worker | undefined>
+
+/**
+ * Adopts or removes what an earlier run of the instance left; closing the scope removes everything that is there.
+ * There is one run of an instance at a time.
+ */
+export const make = (
+  owner: Ownership,
+  adopt: Adopt
+): Effect.Effect<ContainerFleet, never, DockerAdaptor | Scope.Scope> =>
   Effect.gen(function* () {
     const docker = yield* DockerAdaptor
+    const madeAtMillis = yield* Clock.currentTimeMillis
     const deaths = yield* Effect.acquireRelease(PubSub.unbounded<WorkerDeath>(), PubSub.shutdown)
     const ours = { ...instanceLabels(owner), [label.boot]: owner.boot }
     const containers = new Map<string, Container>()
     // Clearing away goes on in it after its caller has left; it is closed when everything is gone.
     const work = yield* Scope.make()
+    const pauses = Semaphore.makeUnsafe(maxPauses)
     let closed = false
 
     const behind = <A, E>(effect: Effect.Effect<A, E>) => Effect.forkIn(effect, work)
     /** In a fiber of its own, since no time limit fires where an interrupt is not let in. */
     const apart = (effect: Effect.Effect<unknown>) => Effect.asVoid(Effect.flatMap(behind(effect), Fiber.await))
+
+    const add = Effect.fnUntraced(function* (id: WorkerId, adopted: boolean) {
+      const container: Container = {
+        id,
+        scope: yield* Scope.fork(work),
+        phase: "starting",
+        removing: false,
+        adopted,
+        started: adopted,
+        ended: yield* Deferred.make<void>(),
+        exit: undefined,
+        gone: yield* Deferred.make<void>(),
+        initialized: yield* Deferred.make<void, StartFailure>(),
+        creation: undefined,
+        log: undefined,
+        listener: undefined,
+        worker: undefined,
+        pausing: undefined
+      }
+      containers.set(container.id, container)
+      return container
+    })
 
     const removeUntilGone = (name: string) =>
       Effect.suspend(() => {
@@ -110,7 +182,8 @@ export const make = (owner: Ownership): Effect.Effect<ContainerFleet, never, Doc
         container.listener?.end(undefined, "it was stopped")
         const remove = Effect.gen(function* () {
           // What is being made cannot be removed yet; what was refused is not there, or somebody else's.
-          if (container.creation !== undefined && mayExist(yield* Fiber.await(container.creation))) {
+          const { adopted, creation } = container
+          if (adopted || (creation !== undefined && mayExist(yield* Fiber.await(creation)))) {
             yield* removeUntilGone(container.id)
           }
           yield* Scope.close(container.scope, Exit.void)
@@ -155,31 +228,55 @@ export const make = (owner: Ownership): Effect.Effect<ContainerFleet, never, Doc
     })
 
     const onEvent = (event: ContainerEvent) => {
-      const { exitCode, name = event.Actor.ID } = event.Actor.Attributes
+      const { exitCode, name = event.Actor.ID, ...labels } = event.Actor.Attributes
       const container = containers.get(name)
       if (event.Action === "create") {
         // One that was asked for and given up before the engine got round to making it.
-        const abandoned = container === undefined || container.removing
+        const abandoned = container === undefined ? isOurs(labels) : container.removing
         return abandoned ? Effect.asVoid(behind(removeUntilGone(name))) : Effect.void
       }
       if (container === undefined) return Effect.void
       return Effect.asVoid(behind(end(container, exitCode === undefined ? undefined : Number(exitCode))))
     }
 
-    /** Once only: what is there with another boot later on is of a run that began after this one. */
-    let swept = false
+    /** Made by this run or an earlier one: a later one may have begun while this one closes. */
+    const isOurs = (labels: Labels) =>
+      labels[label.boot] === owner.boot || (createdAtMillis(labels) ?? Number.POSITIVE_INFINITY) < madeAtMillis
 
-    /** Compares what there is with what is known, for what happened while nobody listened. Gives the removals. */
+    const adoptOrRemove = Effect.fnUntraced(function* (found: ContainerSummary) {
+      if (!Schema.is(WorkerId)(found.name) || !isAlive(found.state)) return yield* removeUntilGone(found.name)
+      const container = yield* add(found.name, true)
+      const worker = yield* adopt(container, found)
+      // Nothing is waited for from here on, so that its end either came before or is published.
+      if (worker === undefined || container.phase !== "starting" || container.exit !== undefined) {
+        return yield* dispose(container)
+      }
+      container.phase = "ready"
+      container.worker = worker
+    })
+
+    /** Once only: adopting is for those that an earlier run left. */
+    let adopting = true
+
+    /** Compares what there is with what is known, for what happened while nobody listened. Gives what is to be done. */
     const catchUp = Effect.gen(function* () {
-      const found = yield* docker.list(swept ? ours : instanceLabels(owner))
-      swept = true
+      const found = yield* docker.list(instanceLabels(owner))
       const running = new Set(found.flatMap(({ name, state }) => (hasEnded(state) ? [] : [name])))
       for (const container of containers.values()) {
         if (container.started && !running.has(container.id)) yield* behind(end(container, undefined))
       }
-      const leftovers = found.filter(({ name }) => !containers.has(name))
-      if (leftovers.length > 0) yield* Effect.logInfo(`Removing ${leftovers.length} containers that nobody uses`)
-      return yield* Effect.forEach(leftovers, ({ name }) => behind(removeUntilGone(name)))
+      const leftovers = found.filter(({ labels, name }) => !containers.has(name) && (adopting || isOurs(labels)))
+      const settle = adopting ? adoptOrRemove : ({ name }: ContainerSummary) => removeUntilGone(name)
+      adopting = false
+      if (leftovers.length === 0) return []
+      const settled = yield* Effect.forEach(leftovers, (leftover) => behind(settle(leftover)))
+      const tell = Effect.suspend(() => {
+        const adopted = leftovers.filter(({ name }) => containers.has(name)).length
+        return Effect.logInfo(
+          `Containers that an earlier run left: ${adopted} adopted, ${leftovers.length - adopted} removed`
+        )
+      })
+      return [...settled, yield* behind(Effect.andThen(Fiber.awaitAll(settled), tell))]
     })
 
     const firstLook = yield* Deferred.make<void>()
@@ -189,9 +286,10 @@ export const make = (owner: Ownership): Effect.Effect<ContainerFleet, never, Doc
 
     /** Follows the engine's events as long as they come. */
     const follow = Effect.gen(function* () {
-      const events = yield* docker.events(ours, ["create", "die"], sinceNano)
-      const removals = yield* catchUp
-      yield* behind(Effect.andThen(Fiber.awaitAll(removals), Deferred.succeed(firstLook, undefined)))
+      // Of all runs: those that were adopted carry the label of the one that made them.
+      const events = yield* docker.events(instanceLabels(owner), ["create", "die"], sinceNano)
+      const settled = yield* catchUp
+      yield* behind(Effect.andThen(Fiber.awaitAll(settled), Deferred.succeed(firstLook, undefined)))
       pauseMillis = firstPauseMillis
       log = Effect.logWarning
       yield* Stream.runForEach(events, (event) => {
@@ -247,25 +345,7 @@ export const make = (owner: Ownership): Effect.Effect<ContainerFleet, never, Doc
         [...containers.values()].flatMap(({ phase, worker }) =>
           phase === "ready" && worker !== undefined ? [worker] : []
         ),
-      begin: Effect.fnUntraced(function* (functionName) {
-        const container: Container = {
-          id: WorkerId.make(`lambda-${functionName}-${randomBytes(4).toString("hex")}`),
-          scope: yield* Scope.fork(work),
-          phase: "starting",
-          removing: false,
-          started: false,
-          ended: yield* Deferred.make<void>(),
-          exit: undefined,
-          gone: yield* Deferred.make<void>(),
-          initialized: yield* Deferred.make<void, StartFailure>(),
-          creation: undefined,
-          log: undefined,
-          listener: undefined,
-          worker: undefined
-        }
-        containers.set(container.id, container)
-        return container
-      }),
+      begin: (functionName) => add(WorkerId.make(`lambda-${functionName}-${randomBytes(4).toString("hex")}`), false),
       create: (container, spec) =>
         Effect.uninterruptibleMask((restore) =>
           Effect.suspend(() => {
@@ -276,6 +356,37 @@ export const make = (owner: Ownership): Effect.Effect<ContainerFleet, never, Doc
             })
           })
         ),
+      pause: (container) =>
+        Effect.uninterruptibleMask((restore) =>
+          Effect.suspend(() => {
+            const underWay = container.pausing
+            if (underWay?.cancelled === false) return restore(Deferred.await(underWay.answer))
+            const pausing: Pausing = { answer: Deferred.makeUnsafe(), begun: false, cancelled: false }
+            container.pausing = pausing
+            const ask = Effect.suspend(() => {
+              if (pausing.cancelled) return Effect.void
+              pausing.begun = true
+              return docker.pause(container.id)
+            }).pipe(
+              pauses.withPermit,
+              Effect.ensuring(
+                Effect.sync(() => {
+                  if (container.pausing === pausing) container.pausing = undefined
+                })
+              )
+            )
+            return Effect.andThen(behind(Deferred.into(ask, pausing.answer)), restore(Deferred.await(pausing.answer)))
+          })
+        ),
+      resume: (container) =>
+        Effect.suspend(() => {
+          const { pausing } = container
+          if (pausing?.begun === false) pausing.cancelled = true
+          return Effect.andThen(
+            pausing?.begun === true ? Effect.exit(Deferred.await(pausing.answer)) : Effect.void,
+            docker.unpause(container.id)
+          )
+        }),
       end,
       dispose,
       clearAway: (container, lastWordsToo) =>
@@ -287,6 +398,8 @@ export const make = (owner: Ownership): Effect.Effect<ContainerFleet, never, Doc
         )
     } satisfies ContainerFleet
   })
+
+const isAlive = (state: string): boolean => state === "running" || state === "paused"
 
 /** `created` is not on this list: a start that is under way may be about to change it. */
 const hasEnded = (state: string): boolean => ["exited", "dead", "removing"].includes(state)

@@ -8,13 +8,23 @@ import type { Readable } from "node:stream"
 import Docker from "dockerode"
 import { Cause, Context, Duration, Effect, Fiber, Layer, Schema, type Scope, Semaphore, Stream } from "effect"
 import { ContainerLog, type LogLine } from "./ContainerLog.ts"
-import { type DockerError, DockerFailed, DockerTimedOut, DockerUnavailable, dockerError } from "./DockerError.ts"
+import {
+  DockerConflict,
+  type DockerError,
+  DockerFailed,
+  DockerTimedOut,
+  DockerUnavailable,
+  dockerError
+} from "./DockerError.ts"
 import { defaultDockerHost, dockerEndpoint } from "./dockerEndpoint.ts"
 
 export interface DockerOptions {
   /** `DOCKER_HOST`: `unix:///path` or `tcp://host:port`; by default the socket in `/var/run`. */
   readonly host?: string
-  /** How many operations run at once; the next one waits for a permit. Default 20. */
+  /**
+   * How many operations run at once; the next one waits for a permit. Default 20. Pausing and unpausing, of
+   * milliseconds each, have as many permits of their own.
+   */
   readonly maxWorkers?: number
   /** How long one operation may take, counted from its permit on. Default 60 s. */
   readonly timeout?: Duration.Duration
@@ -40,7 +50,9 @@ export interface ContainerSummary {
 
 export interface ContainerState {
   readonly id: string
+  /** True of a paused one too. */
   readonly running: boolean
+  readonly paused: boolean
   readonly exitCode: number
   readonly outOfMemory: boolean
   /** By network; a container that has ended has none. */
@@ -86,6 +98,13 @@ export class DockerAdaptor extends Context.Service<
     readonly create: (spec: ContainerSpec) => Effect.Effect<void, DockerError>
     /** Also succeeds when the container is running already. */
     readonly start: (name: string) => Effect.Effect<void, DockerError>
+    /**
+     * Stops the clock of a running container. Also succeeds when it is paused already. `DockerConflict`: it does not
+     * run. Like `unpause` it holds none of the general permits.
+     */
+    readonly pause: (name: string) => Effect.Effect<void, DockerError>
+    /** Also succeeds when the container runs. Somebody waits for it, so it waits for no slow operation. */
+    readonly unpause: (name: string) => Effect.Effect<void, DockerError>
     readonly inspect: (name: string) => Effect.Effect<ContainerState, DockerError>
     /** Kills and removes a container and its anonymous volumes. `DockerConflict`: its removal is under way. */
     readonly remove: (name: string) => Effect.Effect<void, DockerError>
@@ -94,10 +113,10 @@ export class DockerAdaptor extends Context.Service<
     /** The engine's own address in a network; undefined where it has none. */
     readonly gateway: (network: string) => Effect.Effect<string | undefined, DockerError>
     /**
-     * What a container prints, from its first line on. Ends when the container has ended and all is read. Holds no
+     * What a container prints, from its first line on or from `now`. Ends when the container has ended and all is read. Holds no
      * permit while it runs; closing the scope of the stream ends it.
      */
-    readonly logs: (name: string) => Stream.Stream<LogLine, DockerError>
+    readonly logs: (name: string, from?: "start" | "now") => Stream.Stream<LogLine, DockerError>
     /**
      * Subscribes to `actions` of containers with all of `labels`: those since `sinceNano`, where given, and those to
      * come. Once it has returned no event is missed. Holds no permit and has no time limit while it runs.
@@ -115,7 +134,9 @@ export class DockerAdaptor extends Context.Service<
       Effect.gen(function* () {
         const scope = yield* Effect.scope
         const { address, docker } = yield* connect(options.host ?? defaultDockerHost)
-        const workers = new Workers(options.maxWorkers ?? 20)
+        const workers = new Workers("docker_worker", options.maxWorkers ?? 20)
+        // For what takes milliseconds and is waited for: behind as many starts it would take seconds.
+        const quick = new Workers("docker_quick", options.maxWorkers ?? 20)
         const starts = Semaphore.makeUnsafe(options.maxStarts ?? 2 * availableParallelism())
         const pulls = Semaphore.makeUnsafe(1)
         const timeout = options.timeout ?? Duration.seconds(60)
@@ -140,6 +161,29 @@ export class DockerAdaptor extends Context.Service<
           ask: (engine: Docker, signal: AbortSignal) => Promise<A>
         ): Effect.Effect<A, DockerError> =>
           apart(scope, workers.run(operation, subject, request(operation, timeout, ask)))
+
+        /** Pauses or unpauses. Engines differ in how they say that nothing was to be done; all of them refuse it. */
+        const change = (operation: "pause" | "unpause", name: string, paused: boolean) => {
+          const inspect = request("inspect", timeout, (engine, abortSignal) =>
+            engine.getContainer(name).inspect({ abortSignal })
+          )
+          const ask = request(operation, timeout, (engine, abortSignal) =>
+            engine.getContainer(name)[operation]({ abortSignal })
+          ).pipe(
+            Effect.catchIf(
+              (error) => error._tag === "DockerConflict" || (error._tag === "DockerFailed" && error.status === 500),
+              (refusal) =>
+                Effect.flatMap(inspect, ({ State }) => {
+                  if (State.Running && State.Paused === paused) return Effect.void
+                  return Effect.fail(
+                    State.Running ? refusal : new DockerConflict({ operation, detail: `${name} does not run` })
+                  )
+                })
+            ),
+            Effect.asVoid
+          )
+          return apart(scope, quick.run(operation, name, ask))
+        }
 
         const open = (operation: string, ask: (engine: Docker, signal: AbortSignal) => Promise<unknown>) =>
           Effect.gen(function* () {
@@ -221,20 +265,13 @@ export class DockerAdaptor extends Context.Service<
                 Effect.asVoid
               ),
 
+          pause: (name) => change("pause", name, true),
+          unpause: (name) => change("unpause", name, false),
+
           inspect: (name) =>
             Effect.map(
               call("inspect", name, (engine, abortSignal) => engine.getContainer(name).inspect({ abortSignal })),
-              (found) => ({
-                id: found.Id,
-                running: found.State.Running,
-                exitCode: found.State.ExitCode,
-                outOfMemory: found.State.OOMKilled,
-                addresses: new Map(
-                  Object.entries(found.NetworkSettings.Networks).flatMap(([network, { IPAddress }]) =>
-                    IPAddress === "" ? [] : [[network, IPAddress] as const]
-                  )
-                )
-              })
+              stateOf
             ),
 
           remove: (name) =>
@@ -269,11 +306,17 @@ export class DockerAdaptor extends Context.Service<
               }
             ),
 
-          logs: (name) =>
+          logs: (name, from = "start") =>
             Stream.unwrap(
               Effect.map(
                 open("logs", (engine, abortSignal) =>
-                  engine.getContainer(name).logs({ follow: true, stdout: true, stderr: true, abortSignal })
+                  engine.getContainer(name).logs({
+                    follow: true,
+                    stdout: true,
+                    stderr: true,
+                    ...(from === "now" ? { tail: 0 } : {}),
+                    abortSignal
+                  })
                 ),
                 linesOf
               )
@@ -360,10 +403,12 @@ const apart = <A, E>(scope: Scope.Scope, effect: Effect.Effect<A, E>): Effect.Ef
 
 /** The permits, each with a number by which its holder is known in logs and traces: `docker_worker-3`. */
 class Workers {
+  readonly #name: string
   readonly #permits: Semaphore.Semaphore
   readonly #free: Array<number>
 
-  constructor(max: number) {
+  constructor(name: string, max: number) {
+    this.#name = name
     this.#permits = Semaphore.makeUnsafe(max)
     this.#free = Array.from({ length: max }, (_, index) => index)
   }
@@ -373,7 +418,7 @@ class Workers {
       Effect.acquireUseRelease(
         Effect.sync(() => this.#free.shift()!),
         (slot) => {
-          const worker = { docker_worker: `docker_worker-${slot}`, operation }
+          const worker = { docker_worker: `${this.#name}-${slot}`, operation }
           return Effect.logDebug(`Docker ${operation} ${subject}`.trimEnd()).pipe(
             Effect.andThen(effect),
             Effect.annotateLogs(worker),
@@ -431,6 +476,19 @@ const linesOf = (bytes: Stream.Stream<Uint8Array, DockerError>): Stream.Stream<L
   })
 
 const labelFilter = (labels: Labels): Array<string> => Object.entries(labels).map(([name, value]) => `${name}=${value}`)
+
+const stateOf = (found: Docker.ContainerInspectInfo): ContainerState => ({
+  id: found.Id,
+  running: found.State.Running,
+  paused: found.State.Paused,
+  exitCode: found.State.ExitCode,
+  outOfMemory: found.State.OOMKilled,
+  addresses: new Map(
+    Object.entries(found.NetworkSettings.Networks).flatMap(([network, { IPAddress }]) =>
+      IPAddress === "" ? [] : [[network, IPAddress] as const]
+    )
+  )
+})
 
 const Image = Schema.Struct({
   Config: Schema.Struct({

@@ -5,16 +5,17 @@
 import { randomBytes } from "node:crypto"
 import { Clock, Deferred, Duration, Effect, Exit, Layer, Option, Scope, Stream } from "effect"
 import type { FunctionConfig } from "../domain/FunctionConfig.ts"
-import type { Owner } from "../domain/FunctionName.ts"
-import { type StartFailure, Worker, type WorkerId } from "../domain/Worker.ts"
+import type { FunctionName, Owner } from "../domain/FunctionName.ts"
+import { type GatewayId, type StartFailure, Worker, type WorkerId } from "../domain/Worker.ts"
 import { describeExit } from "../invoke/errorDocuments.ts"
 import { RuntimeApi } from "../runtime-api/RuntimeApi.ts"
 import { runtimes } from "../runtimes/runtimes.ts"
 import * as ContainerFleet from "./ContainerFleet.ts"
-import { containerSpec, imageOf, type Ownership } from "./containerTemplate.ts"
-import { DockerAdaptor } from "./DockerAdaptor.ts"
+import { containerSpec, imageOf, label, type Ownership, workerOf } from "./containerTemplate.ts"
+import { type ContainerState, type ContainerSummary, DockerAdaptor } from "./DockerAdaptor.ts"
 import type { DockerError } from "./DockerError.ts"
-import { Provisioner, StartFailed } from "./Provisioner.ts"
+import { fingerprint } from "./fingerprint.ts"
+import { Provisioner, StartFailed, WorkerGone } from "./Provisioner.ts"
 import { tcpReady } from "./tcpReady.ts"
 
 export interface DockerProvisionerOptions extends Ownership {
@@ -39,15 +40,61 @@ export interface DockerProvisionerOptions extends Ownership {
 
 type Container = ContainerFleet.Container
 
+/** How long a container of an earlier run may take to show that it is of use. */
+const adoptTimeout = Duration.seconds(2)
+
+/** A caller waits for it; starting another worker takes less. */
+const resumeTimeout = Duration.seconds(5)
+
 export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisioner, never, DockerAdaptor | RuntimeApi> =>
   Layer.effect(
     Provisioner,
     Effect.gen(function* () {
       const docker = yield* DockerAdaptor
       const runtimeApi = yield* RuntimeApi
-      const fleet = yield* ContainerFleet.make(options)
       const network = options.network ?? "bridge"
       const riePort = options.riePort ?? 8080
+
+      /** Passes on what a container prints: all of it, or what it prints from now on. */
+      const readLog = (container: Container, functionName: FunctionName, from: "start" | "now") =>
+        docker.logs(container.id, from).pipe(
+          Stream.runForEach(({ stream, text }) => Effect.annotateLogs(Effect.logInfo(text), { stream })),
+          Effect.catch((error) => Effect.logDebug(`The log of ${container.id} broke off: ${error.message}`)),
+          Effect.annotateLogs({ job: "lambda", function_name: functionName, worker: container.id }),
+          Effect.forkIn(container.scope)
+        )
+
+      const addressOf = (state: ContainerState): string | undefined =>
+        network === "host" ? "127.0.0.1" : (state.addresses.get(network) ?? [...state.addresses.values()][0])
+
+      const listening = (container: Container, host: string, limit: Duration.Duration) =>
+        tcpReady(host, riePort).pipe(
+          Effect.raceFirst(
+            Effect.andThen(
+              Effect.raceFirst(Deferred.await(container.ended), Deferred.await(container.gone)),
+              Effect.suspend(() => endedEarly(container, `before it listened on port ${riePort}`))
+            )
+          ),
+          within(limit, `The image did not listen on port ${riePort}`)
+        )
+
+      /** Takes in those that events are posted to. The others waited in a `next` that died with its server. */
+      const adopt = Effect.fnUntraced(
+        function* (container: Container, found: ContainerSummary) {
+          if (found.labels[label.transport] !== "rie") return undefined
+          if (found.state === "paused") yield* docker.unpause(container.id)
+          const host = addressOf(yield* docker.inspect(container.id))
+          const worker = host === undefined ? undefined : workerOf(found, { host, port: riePort })
+          if (worker === undefined) return undefined
+          yield* listening(container, worker.host, adoptTimeout)
+          container.log = yield* readLog(container, worker.functionName, "now")
+          return worker
+        },
+        Effect.timeout(adoptTimeout),
+        Effect.catch((error) => Effect.as(Effect.logDebug("A container cannot be adopted", error), undefined))
+      )
+
+      const fleet = yield* ContainerFleet.make(options, adopt)
 
       const addressOfThisMachine = Effect.gen(function* () {
         if (options.runtimeApiHost !== undefined) return options.runtimeApiHost
@@ -87,22 +134,14 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
         return (yield* docker.imageSettings(image)) ?? (yield* imageNotFound(image))
       })
 
-      const readLog = (container: Container, config: FunctionConfig) =>
-        docker.logs(container.id).pipe(
-          Stream.runForEach(({ stream, text }) => Effect.annotateLogs(Effect.logInfo(text), { stream })),
-          Effect.catch((error) => Effect.logDebug(`The log of ${container.id} broke off: ${error.message}`)),
-          Effect.annotateLogs({ job: "lambda", function_name: config.name, worker: container.id })
-        )
-
       /** Starts what is made, and gives the address it has. It may have ended again by then. */
       const run = Effect.fnUntraced(function* (container: Container, config: FunctionConfig) {
         yield* docker.start(container.id)
         container.started = true
-        container.log = yield* Effect.forkIn(readLog(container, config), container.scope)
+        container.log = yield* readLog(container, config.name, "start")
         const state = yield* docker.inspect(container.id)
         if (!state.running) yield* fleet.end(container, state.exitCode)
-        if (network === "host") return "127.0.0.1"
-        const address = state.addresses.get(network) ?? [...state.addresses.values()][0]
+        const address = addressOf(state)
         if (address !== undefined || !state.running) return address ?? ""
         return yield* refused(`The worker has no address in the Docker network '${network}'.`)
       })
@@ -113,19 +152,13 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
           within(limit, "The function's initialisation was not done")
         )
 
-      const listening = (container: Container, host: string, limit: Duration.Duration) =>
-        tcpReady(host, riePort).pipe(
-          Effect.raceFirst(
-            Effect.andThen(
-              Effect.raceFirst(Deferred.await(container.ended), Deferred.await(container.gone)),
-              Effect.suspend(() => endedEarly(container, `before it listened on port ${riePort}`))
-            )
-          ),
-          within(limit, `The image did not listen on port ${riePort}`)
-        )
-
       const bringUp = Effect.fnUntraced(
-        function* (container: Container, config: FunctionConfig, limit: Duration.Duration) {
+        function* (
+          container: Container,
+          config: FunctionConfig,
+          gateway: GatewayId | undefined,
+          limit: Duration.Duration
+        ) {
           if (fleet.isClosed()) return yield* failed({ reason: "EngineUnavailable", detail: "Irori is stopping." })
           const runtime = runtimes.get(config.runtime ?? "")
           const image = imageOf(config, runtime, options.baseImages ?? new Map())
@@ -141,6 +174,8 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
             region: options.owner.region,
             logStream: logStream(createdAtMillis, config.version),
             user: options.user ?? "1051:1051",
+            createdAtMillis,
+            ...(gateway === undefined ? {} : { gateway }),
             ...(settings === undefined ? {} : { settings }),
             ...(api === undefined ? {} : { runtimeApi: `${api.host}:${api.port}` })
           })
@@ -163,7 +198,9 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
             version: config.version,
             transport: config.transport,
             ...(api ?? { host: address, port: riePort }),
-            createdAtMillis
+            createdAtMillis,
+            fingerprint: fingerprint(config),
+            ...(gateway === undefined ? {} : { gateway })
           })
           return container.worker
         },
@@ -178,17 +215,18 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
         return fleet.clearAway(container, !container.removing && (reason === "InitError" || reason === "InitExited"))
       }
 
-      const attempt = (config: FunctionConfig, limit: Duration.Duration) =>
-        Effect.acquireUseRelease(fleet.begin(config.name), (container) => bringUp(container, config, limit), clearAway)
-
-      const start = Effect.fn("DockerProvisioner.start")(function* (config: FunctionConfig) {
-        if (config.transport === "rie") {
-          return yield* attempt(config, options.readinessTimeout ?? Duration.seconds(30))
-        }
+      const start = Effect.fn("DockerProvisioner.start")(function* (config: FunctionConfig, gateway?: GatewayId) {
+        const attempt = (limit: Duration.Duration) =>
+          Effect.acquireUseRelease(
+            fleet.begin(config.name),
+            (container) => bringUp(container, config, gateway, limit),
+            clearAway
+          )
+        if (config.transport === "rie") return yield* attempt(options.readinessTimeout ?? Duration.seconds(30))
         return yield* Effect.catchIf(
-          attempt(config, options.initTimeout ?? Duration.seconds(10)),
+          attempt(options.initTimeout ?? Duration.seconds(10)),
           ({ failure }) => failure.reason === "InitTimedOut",
-          () => attempt(config, config.timeout)
+          () => attempt(config.timeout)
         )
       })
 
@@ -197,7 +235,30 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
         if (container !== undefined) yield* fleet.dispose(container)
       })
 
-      return Provisioner.of({ start, stop, list: Effect.sync(fleet.workers), deaths: fleet.deaths })
+      const whileReady = (id: WorkerId, use: (container: Container) => Effect.Effect<void, DockerError>) =>
+        Effect.suspend(() => {
+          const container = fleet.find(id)
+          if (container?.phase !== "ready") {
+            return new WorkerGone({ id, detail: `There is no container of worker ${id}.` })
+          }
+          return Effect.mapError(use(container), (error) => new WorkerGone({ id, detail: error.message }))
+        })
+
+      const resume = (id: WorkerId) =>
+        Effect.timeoutOrElse(whileReady(id, fleet.resume), {
+          duration: resumeTimeout,
+          orElse: () =>
+            new WorkerGone({ id, detail: `${id} was not resumed within ${Duration.format(resumeTimeout)}.` })
+        })
+
+      return Provisioner.of({
+        start,
+        stop,
+        pause: (id) => whileReady(id, fleet.pause),
+        resume,
+        list: Effect.sync(fleet.workers),
+        deaths: fleet.deaths
+      })
     })
   )
 

@@ -3,14 +3,25 @@ import { randomBytes } from "node:crypto"
 import { Clock, Effect, Layer, References, Schema } from "effect"
 import type { FunctionConfig } from "../domain/FunctionConfig.ts"
 import { formatTraceId, newTraceId, parseTraceId } from "../domain/TraceId.ts"
-import type { StartFailure } from "../domain/Worker.ts"
+import type { StartFailure, WorkerId } from "../domain/Worker.ts"
 import { ManagerClient, type ManagerClientOptions, type ManagerRefused, type ManagerSilent } from "./ManagerClient.ts"
-import { ProvisionRequest, ProvisionResponse, RemoveResponse, SyncResponse, workerOf } from "./ManagerProtocol.ts"
+import {
+  PauseResponse,
+  ProvisionRequest,
+  ProvisionResponse,
+  RemoveResponse,
+  ResumeResponse,
+  SyncResponse,
+  workerOf
+} from "./ManagerProtocol.ts"
 import { ManagerUnreachable, ProvisionClient, ProvisionFailed } from "./ProvisionClient.ts"
+import { WorkerGone } from "./Provisioner.ts"
 
 const encodeRequest = Schema.encodeSync(Schema.toCodecJson(ProvisionRequest))
 const readProvisioned = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.toCodecJson(ProvisionResponse)))
 const readRemoved = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.toCodecJson(RemoveResponse)))
+const readPaused = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.toCodecJson(PauseResponse)))
+const readResumed = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.toCodecJson(ResumeResponse)))
 const readRunning = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.toCodecJson(SyncResponse)))
 
 export const layer = (options: ManagerClientOptions) =>
@@ -31,8 +42,22 @@ export const layer = (options: ManagerClientOptions) =>
         return yield* failed({ reason: "EngineUnavailable", detail: `The manager at ${manager.url} started nothing.` })
       })
 
+      /** A manager that has no such route answers 404, which says nothing about the worker. */
+      const gone = (id: WorkerId) => (cause: ManagerSilent | ManagerRefused) =>
+        cause._tag === "ManagerRefused" && cause.status === 410
+          ? new WorkerGone({ id, detail: cause.message })
+          : new ManagerUnreachable({ cause })
+
       return ProvisionClient.of({
         provision,
+        pause: (id) =>
+          manager
+            .call({ method: "POST", path: `/containers/${id}/pause` }, readPaused)
+            .pipe(Effect.mapError(gone(id)), Effect.asVoid),
+        resume: (id) =>
+          manager
+            .call({ method: "POST", path: `/containers/${id}/resume` }, readResumed)
+            .pipe(Effect.mapError(gone(id)), Effect.asVoid),
         remove: (id) =>
           manager.call({ method: "DELETE", path: `/containers/${id}` }, readRemoved).pipe(
             Effect.catchIf(

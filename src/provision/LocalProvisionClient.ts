@@ -14,6 +14,8 @@ export const layer = Layer.effect(
           ({ failure }) => new ProvisionFailed({ functionName: config.name, failure })
         ),
       remove: provisioner.stop,
+      pause: provisioner.pause,
+      resume: provisioner.resume,
       sync: provisioner.list
     })
   })

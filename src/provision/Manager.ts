@@ -11,7 +11,7 @@ import type { FunctionName } from "../domain/FunctionName.ts"
 import type { Invocation } from "../domain/Invocation.ts"
 import { type Worker, WorkerId } from "../domain/Worker.ts"
 import { type WorkerAnswer, WorkerClient, type WorkerLost } from "../invoke/WorkerClient.ts"
-import { Provisioner, type StartFailed } from "./Provisioner.ts"
+import { Provisioner, type StartFailed, type WorkerGone } from "./Provisioner.ts"
 import { type Lease, WorkerLeases } from "./WorkerLeases.ts"
 
 /** The code is in a folder that this manager does not give to workers. Nothing was started. */
@@ -70,6 +70,11 @@ export class Manager extends Context.Service<
     readonly heartbeat: (name: FunctionName, ids: ReadonlyArray<WorkerId>) => Effect.Effect<ReadonlyArray<WorkerId>>
     /** Ends a worker and waits until it is gone. */
     readonly remove: (id: WorkerId) => Effect.Effect<void, WorkerUnknown>
+    /** Stops the clock of an idle worker. Its lease runs on: it has to be named in heartbeats like any other. */
+    readonly pause: (id: WorkerId) => Effect.Effect<void, WorkerGone>
+    /** Lets a paused worker go on; when it has returned, the worker runs. */
+    readonly resume: (id: WorkerId) => Effect.Effect<void, WorkerGone>
+    /** The running workers, paused ones included. */
     readonly list: Effect.Effect<ReadonlyArray<Lease>>
     /** Gives an event to a worker and waits for the answer, without limit: the time limit is the gateway's. */
     readonly invoke: (id: WorkerId, event: WorkerEvent) => Effect.Effect<WorkerAnswer, WorkerUnknown | WorkerLost>
@@ -133,8 +138,23 @@ export const layer = (options: ManagerOptions) =>
           () => startAll(config, count),
           () => Effect.sync(() => (starting -= count))
         )
-        return workers.map((worker): Lease => leases.find(worker.id) ?? { worker, config, lastUsedMillis: now() })
+        return workers.map(
+          (worker): Lease => leases.find(worker.id) ?? { worker, config, lastUsedMillis: now(), paused: false }
+        )
       })
+
+      const pause = (id: WorkerId) =>
+        Effect.andThen(
+          // Marked first: interrupted on its way, it may be paused all the same.
+          Effect.sync(() => leases.pause(id)),
+          provisioner.pause(id)
+        )
+
+      const resume = (id: WorkerId) =>
+        Effect.andThen(
+          provisioner.resume(id),
+          Effect.sync(() => leases.resume(id, now()))
+        )
 
       const ensure = Effect.fn("Manager.ensure")(function* (config: FunctionConfig) {
         const turn = turns.get(config.name) ?? Semaphore.makeUnsafe(1)
@@ -149,7 +169,11 @@ export const layer = (options: ManagerOptions) =>
             )
             if (running === undefined) return (yield* provision(config, 1))[0]!.worker
             leases.renew(running.worker.id, now())
-            return running.worker
+            if (!running.paused) return running.worker
+            return yield* resume(running.worker.id).pipe(
+              Effect.as(running.worker),
+              Effect.catchTag("WorkerGone", () => Effect.map(provision(config, 1), (leases) => leases[0]!.worker))
+            )
           })
         )
       })
@@ -191,7 +215,7 @@ export const layer = (options: ManagerOptions) =>
       const interval = Duration.min(Duration.minutes(1), options.idleTimeout)
       yield* Effect.forkScoped(Effect.repeat(removeExpired, Schedule.spaced(interval)))
 
-      return Manager.of({ provision, check, ensure, heartbeat, remove, list, invoke })
+      return Manager.of({ provision, check, ensure, heartbeat, remove, pause, resume, list, invoke })
     })
   )
 

@@ -3,6 +3,7 @@ import { Effect, Schema } from "effect"
 import { FunctionConfig, Transport } from "../domain/FunctionConfig.ts"
 import { FunctionName } from "../domain/FunctionName.ts"
 import { StartFailure, Worker, WorkerExit, WorkerId } from "../domain/Worker.ts"
+import type { Lease } from "./WorkerLeases.ts"
 
 const ofFunction = {
   function_name: FunctionName,
@@ -55,7 +56,7 @@ export const WorkerInfo = Schema.Struct({
   created_at: Schema.Finite,
   /** Unix seconds: of its last heartbeat or event. */
   last_used_at: Schema.Finite,
-  status: Schema.Literal("running"),
+  status: Schema.Literals(["running", "paused"]),
   function_name: FunctionName,
   version: Schema.String,
   transport: Transport
@@ -71,6 +72,8 @@ export const HeartbeatRequest = Schema.Struct({
 })
 export const HeartbeatResponse = Schema.Struct({ status: Schema.Literal("ok"), unknown: Schema.Array(WorkerId) })
 export const RemoveResponse = Schema.Struct({ status: Schema.Literal("deleted") })
+export const PauseResponse = Schema.Struct({ status: Schema.Literal("paused") })
+export const ResumeResponse = Schema.Struct({ status: Schema.Literal("running") })
 export const HealthResponse = Schema.Struct({ status: Schema.Literal("healthy"), timestamp: Schema.String })
 
 /** Every answer that is no success. */
@@ -96,14 +99,14 @@ export const EventHeaders = Schema.Struct({
 /** Of an answer: the type of the function's error, percent-encoded. */
 export const errorTypeHeader = "x-irori-error-type"
 
-export const workerInfo = (worker: Worker, lastUsedMillis: number): WorkerInfo => ({
+export const workerInfo = ({ lastUsedMillis, paused, worker }: Lease): WorkerInfo => ({
   id: worker.id,
   name: worker.id,
   ip_address: worker.host,
   port: worker.port,
   created_at: worker.createdAtMillis / 1000,
   last_used_at: lastUsedMillis / 1000,
-  status: "running",
+  status: paused ? "paused" : "running",
   function_name: worker.functionName,
   version: worker.version,
   transport: worker.transport

@@ -1,19 +1,21 @@
 /**
  * Provisioner that runs each worker as a process of this machine. Not enforced, unlike in a container: the limit on
  * memory (but for Node.js's heap), on processes and on files, the read-only code, a `/tmp` and a network of its own.
- * So it is for code that is trusted. A process that a function moves to another group or session is not ended with it.
+ * So it is for code that is trusted. A process that a function moves to another group or session is neither paused nor
+ * ended with it.
  */
 import { randomBytes } from "node:crypto"
 import { Clock, Deferred, type Duration, Effect, Exit, Fiber, Layer, PubSub, Scope } from "effect"
 import type { FunctionConfig } from "../domain/FunctionConfig.ts"
 import type { Owner } from "../domain/FunctionName.ts"
-import { Worker, WorkerId } from "../domain/Worker.ts"
+import { type GatewayId, Worker, WorkerId } from "../domain/Worker.ts"
 import { describeExit } from "../invoke/errorDocuments.ts"
 import { RuntimeApi } from "../runtime-api/RuntimeApi.ts"
 import { withoutBunsNode } from "./findProgram.ts"
+import { fingerprint } from "./fingerprint.ts"
 import { type FunctionProgram, functionPrograms } from "./functionPrograms.ts"
 import * as ProcessReaper from "./ProcessReaper.ts"
-import { Provisioner, StartFailed, type WorkerDeath } from "./Provisioner.ts"
+import { Provisioner, StartFailed, type WorkerDeath, WorkerGone } from "./Provisioner.ts"
 import { failed, refused } from "./startFailures.ts"
 import * as WorkerProcess from "./WorkerProcess.ts"
 import { workerEnvironment } from "./workerEnvironment.ts"
@@ -35,6 +37,7 @@ interface Entry {
   readonly id: WorkerId
   readonly scope: Scope.Closeable
   readonly gone: Deferred.Deferred<void>
+  process: WorkerProcess.WorkerProcess | undefined
   /** Set while it is listed: it is ready, and neither dead nor asked to stop. */
   worker: Worker | undefined
   retiring: boolean
@@ -85,6 +88,7 @@ export const layer = (options: ProcessOptions): Layer.Layer<Provisioner, never, 
       const bringUp = Effect.fnUntraced(function* (
         entry: Entry,
         config: FunctionConfig,
+        gateway: GatewayId | undefined,
         program: FunctionProgram,
         limit: Duration.Duration
       ) {
@@ -127,6 +131,7 @@ export const layer = (options: ProcessOptions): Layer.Layer<Provisioner, never, 
           { startImmediately: true }
         )
         listener.admit(host)
+        entry.process = process
         process.release()
         yield* Fiber.join(initialized).pipe(
           Effect.mapError((failure) => new StartFailed({ failure })),
@@ -142,13 +147,16 @@ export const layer = (options: ProcessOptions): Layer.Layer<Provisioner, never, 
           transport: "runtime-api",
           host,
           port: listener.port,
-          createdAtMillis
+          createdAtMillis,
+          fingerprint: fingerprint(config),
+          ...(gateway === undefined ? {} : { gateway })
         })
         return entry.worker
       })
 
       const attempt = Effect.fnUntraced(function* (
         config: FunctionConfig,
+        gateway: GatewayId | undefined,
         program: FunctionProgram,
         limit: Duration.Duration
       ) {
@@ -158,22 +166,23 @@ export const layer = (options: ProcessOptions): Layer.Layer<Provisioner, never, 
           id,
           scope: yield* Scope.make(),
           gone: yield* Deferred.make<void>(),
+          process: undefined,
           worker: undefined,
           retiring: false
         }
         entries.set(id, entry)
-        return yield* bringUp(entry, config, program, limit).pipe(
+        return yield* bringUp(entry, config, gateway, program, limit).pipe(
           Scope.provide(entry.scope),
           Effect.onExit((exit) => (Exit.isFailure(exit) ? retire(entry) : Effect.void))
         )
       }, Effect.uninterruptible)
 
-      const start = Effect.fn("ProcessProvisioner.start")(function* (config: FunctionConfig) {
+      const start = Effect.fn("ProcessProvisioner.start")(function* (config: FunctionConfig, gateway?: GatewayId) {
         const program = yield* findFunctionProgram(config)
         return yield* Effect.catchIf(
-          attempt(config, program, options.initTimeout),
+          attempt(config, gateway, program, options.initTimeout),
           ({ failure }) => failure.reason === "InitTimedOut",
-          () => attempt(config, program, config.timeout)
+          () => attempt(config, gateway, program, config.timeout)
         )
       })
 
@@ -181,6 +190,13 @@ export const layer = (options: ProcessOptions): Layer.Layer<Provisioner, never, 
         const entry = entries.get(id)
         if (entry !== undefined) yield* retire(entry)
       })
+
+      const signal = (id: WorkerId, signal: "SIGSTOP" | "SIGCONT") =>
+        Effect.suspend(() => {
+          const entry = entries.get(id)
+          if (entry?.worker !== undefined && entry.process?.signal(signal) === true) return Effect.void
+          return new WorkerGone({ id, detail: `There is no process of worker ${id}.` })
+        })
 
       yield* Effect.addFinalizer(() =>
         Effect.suspend(() => {
@@ -192,6 +208,8 @@ export const layer = (options: ProcessOptions): Layer.Layer<Provisioner, never, 
       return Provisioner.of({
         start,
         stop,
+        pause: (id) => signal(id, "SIGSTOP"),
+        resume: (id) => signal(id, "SIGCONT"),
         list: Effect.sync(() => [...entries.values()].flatMap(({ worker }) => (worker === undefined ? [] : [worker]))),
         deaths
       })

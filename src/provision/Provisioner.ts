@@ -1,7 +1,7 @@
 /** Starts and stops workers on this machine. One implementation per kind of machine room: Docker, processes. */
 import { Context, type Effect, type PubSub, Schema } from "effect"
 import type { FunctionConfig } from "../domain/FunctionConfig.ts"
-import { StartFailure, type Worker, type WorkerExit, WorkerId } from "../domain/Worker.ts"
+import { type GatewayId, StartFailure, type Worker, type WorkerExit, WorkerId } from "../domain/Worker.ts"
 
 /** No worker came up, and nothing of it is left behind. */
 export class StartFailed extends Schema.TaggedError<StartFailed>()("StartFailed", {
@@ -34,9 +34,9 @@ export class Provisioner extends Context.Service<
   {
     /**
      * Starts one worker and waits until it is ready for its first event, initialisation included.
-     * Interrupting it removes what it had begun.
+     * Interrupting it removes what it had begun. `gateway` is whom it is for, as the worker will say.
      */
-    readonly start: (config: FunctionConfig) => Effect.Effect<Worker, StartFailed>
+    readonly start: (config: FunctionConfig, gateway?: GatewayId) => Effect.Effect<Worker, StartFailed>
     /** Ends a worker at once and waits until it is gone. One that is already gone, or never was, is no error. */
     readonly stop: (id: WorkerId) => Effect.Effect<void>
     /** Stops the clock of an idle worker: it takes no CPU until it is resumed. Pausing one twice does nothing. */

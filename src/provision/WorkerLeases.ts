@@ -11,13 +11,15 @@ export interface Lease {
   readonly config?: FunctionConfig
   /** Unix milliseconds: its start, its last heartbeat or its last event, whichever came last. */
   lastUsedMillis: number
+  /** Whether a gateway has paused it. */
+  paused: boolean
 }
 
 export class WorkerLeases {
   readonly #leases = new Map<WorkerId, Lease>()
 
   grant(worker: Worker, config: FunctionConfig, nowMillis: number): void {
-    this.#leases.set(worker.id, { worker, config, lastUsedMillis: nowMillis })
+    this.#leases.set(worker.id, { worker, config, lastUsedMillis: nowMillis, paused: false })
   }
 
   /** True where there is a lease to renew. */
@@ -25,6 +27,18 @@ export class WorkerLeases {
     const lease = this.#leases.get(id)
     if (lease !== undefined) lease.lastUsedMillis = nowMillis
     return lease !== undefined
+  }
+
+  pause(id: WorkerId): void {
+    const lease = this.#leases.get(id)
+    if (lease !== undefined) lease.paused = true
+  }
+
+  resume(id: WorkerId, nowMillis: number): void {
+    const lease = this.#leases.get(id)
+    if (lease === undefined) return
+    lease.paused = false
+    lease.lastUsedMillis = nowMillis
   }
 
   find(id: WorkerId): Lease | undefined {
@@ -40,7 +54,7 @@ export class WorkerLeases {
     const ids = new Set(running.map(({ id }) => id))
     for (const id of this.#leases.keys()) if (!ids.has(id)) this.#leases.delete(id)
     return running.map((worker) => {
-      const lease = this.#leases.get(worker.id) ?? { worker, lastUsedMillis: nowMillis }
+      const lease = this.#leases.get(worker.id) ?? { worker, lastUsedMillis: nowMillis, paused: false }
       this.#leases.set(worker.id, lease)
       return lease
     })

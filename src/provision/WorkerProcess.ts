@@ -32,6 +32,8 @@ export interface WorkerProcess {
   readonly exited: Effect.Effect<WorkerExit>
   /** True once `exited` has happened. */
   readonly hasExited: () => boolean
+  /** Stops or continues the whole group. False when nobody in it takes the signal. */
+  readonly signal: (signal: "SIGSTOP" | "SIGCONT") => boolean
 }
 
 /** A worker that prints without line feeds is cut into pieces of this many bytes. */
@@ -56,10 +58,12 @@ export const start = (launch: Launch, reaper: ProcessReaper) =>
     ({ end, group }) => Effect.andThen(killed(group, end), reaper.strike(group))
   ).pipe(
     Effect.map(
-      ({ child, end: { exited } }): WorkerProcess => ({
+      ({ child, end: { exited }, group }): WorkerProcess => ({
         release: () => void child.stdin?.end("\n"),
         exited: Deferred.await(exited),
-        hasExited: () => Deferred.isDoneUnsafe(exited)
+        hasExited: () => Deferred.isDoneUnsafe(exited),
+        // The number of a group that is gone may be another's by then.
+        signal: (signal) => !Deferred.isDoneUnsafe(exited) && signalGroup(group, signal)
       })
     )
   )
@@ -134,6 +138,15 @@ const livesIn = (group: number, pid: string): boolean => {
       .replace(/^.*\) /s, "")
       .split(" ")
     return fields[2] === String(group) && fields[0] !== "Z" && fields[0] !== "X"
+  } catch {
+    return false
+  }
+}
+
+const signalGroup = (group: number, signal: "SIGSTOP" | "SIGCONT"): boolean => {
+  try {
+    process.kill(-group, signal)
+    return true
   } catch {
     return false
   }

@@ -2,10 +2,12 @@
  * What every worker's container is made from: its image, its limits, its labels. Decided here alone, so that nothing
  * a caller says widens what a function may do to the machine. Values only, no I/O.
  */
-import { Duration } from "effect"
+import { Duration, Option, Schema } from "effect"
 import type { FunctionConfig } from "../domain/FunctionConfig.ts"
+import { type GatewayId, Worker } from "../domain/Worker.ts"
 import type { Runtime } from "../runtimes/Runtime.ts"
 import type { ContainerSpec, ImageSettings, Labels } from "./DockerAdaptor.ts"
+import { fingerprint } from "./fingerprint.ts"
 import { workerEnvironment } from "./workerEnvironment.ts"
 
 /** Whose containers these are. */
@@ -21,7 +23,12 @@ export const label = {
   instance: "irori.instance",
   boot: "irori.boot",
   function: "irori.function",
-  version: "irori.version"
+  version: "irori.version",
+  transport: "irori.transport",
+  fingerprint: "irori.fingerprint",
+  /** Unix milliseconds. */
+  createdAt: "irori.created-at",
+  gateway: "irori.gateway"
 } as const
 
 /** All containers of an installation, whichever run made them. */
@@ -29,6 +36,34 @@ export const instanceLabels = (owner: Ownership): Labels => ({
   [label.createdBy]: "irori",
   [label.instance]: owner.instance
 })
+
+/** The worker in a container, as its labels tell; undefined where they do not. */
+export const workerOf = (
+  container: { readonly name: string; readonly labels: Labels },
+  address: { readonly host: string; readonly port: number }
+): Worker | undefined => {
+  const { labels, name } = container
+  return Option.getOrUndefined(
+    readWorker({
+      id: name,
+      functionName: labels[label.function],
+      version: labels[label.version],
+      transport: labels[label.transport],
+      createdAtMillis: createdAtMillis(labels),
+      fingerprint: labels[label.fingerprint],
+      ...(labels[label.gateway] === undefined ? {} : { gateway: labels[label.gateway] }),
+      ...address
+    })
+  )
+}
+
+const readWorker = Schema.decodeUnknownOption(Worker)
+
+/** Undefined where the labels do not tell. */
+export const createdAtMillis = (labels: Labels): number | undefined => {
+  const text = labels[label.createdAt]
+  return text === undefined ? undefined : Number(text)
+}
 
 export interface ContainerPlace {
   readonly name: string
@@ -43,6 +78,8 @@ export interface ContainerPlace {
   readonly settings?: ImageSettings
   /** `user` or `user:group` in the container. */
   readonly user: string
+  readonly createdAtMillis: number
+  readonly gateway?: GatewayId
 }
 
 /** Lambda gives a whole CPU for this much memory, and less in proportion. */
@@ -75,7 +112,11 @@ export const containerSpec = (
       ...instanceLabels(place.owner),
       [label.boot]: place.owner.boot,
       [label.function]: config.name,
-      [label.version]: config.version
+      [label.version]: config.version,
+      [label.transport]: config.transport,
+      [label.fingerprint]: fingerprint(config),
+      [label.createdAt]: String(place.createdAtMillis),
+      ...(place.gateway === undefined ? {} : { [label.gateway]: place.gateway })
     },
     User: place.user,
     // AWS's base images take the handler as their command; an image of its own has everything in it.

@@ -35,6 +35,21 @@ describe("a gateway's clients in the manager's own process", () => {
     )
   })
 
+  it.effect("a worker is paused and resumed, and one that is gone is not", () => {
+    const machine = new FakeMachine()
+    return withClients(machine, (provision) =>
+      Effect.gen(function* () {
+        const { id } = yield* provision.provision(functionConfig())
+        yield* provision.pause(id)
+        yield* provision.resume(id)
+        expect(machine.calls.slice(1)).toEqual([`pause ${id}`, `resume ${id}`])
+        const gone = WorkerId.make("gone")
+        expect(yield* Effect.flip(provision.pause(gone))).toMatchObject({ _tag: "WorkerGone", id: gone })
+        expect(yield* Effect.flip(provision.resume(gone))).toMatchObject({ _tag: "WorkerGone", id: gone })
+      })
+    )
+  })
+
   it.effect("a failed start arrives whole", () => {
     const machine = new FakeMachine()
     const failure = { reason: "InitError", detail: "It failed.", document: "{}", errorType: "E" } as const

@@ -44,6 +44,49 @@ describe("Manager", () => {
     )
   })
 
+  it.effect("resumes a paused worker before it is anybody's", () => {
+    const machine = new FakeMachine()
+    return withManager(machine, (manager) =>
+      Effect.gen(function* () {
+        const { id } = yield* manager.ensure(config)
+        yield* manager.pause(id)
+        expect((yield* manager.ensure(config)).id).toBe(id)
+        yield* manager.ensure(config)
+        expect(machine.calls).toEqual([`start ${id}`, `pause ${id}`, `resume ${id}`])
+      })
+    )
+  })
+
+  it.effect("starts another worker for one that was paused and died where nobody saw it", () => {
+    const machine = new FakeMachine()
+    return withManager(machine, (manager) =>
+      Effect.gen(function* () {
+        const { id } = yield* manager.ensure(config)
+        yield* manager.pause(id)
+        machine.gone.add(id)
+        expect((yield* manager.ensure(config)).id).toBe("w-2")
+      })
+    )
+  })
+
+  it.effect("a resume renews the lease", () => {
+    const machine = new FakeMachine()
+    return withManager(machine, (manager) =>
+      Effect.gen(function* () {
+        const { id } = yield* manager.ensure(config)
+        yield* manager.pause(id)
+        yield* TestClock.adjust("4 minutes")
+        yield* manager.resume(id)
+        yield* TestClock.adjust("4 minutes")
+        expect(machine.running.size).toBe(1)
+        yield* manager.pause(id)
+        // Nobody named it in a heartbeat.
+        yield* TestClock.adjust("2 minutes")
+        expect(machine.running.size).toBe(0)
+      })
+    )
+  })
+
   it.effect("leaves nothing of a batch of which one failed: neither what ran nor what was starting", () => {
     const machine = new FakeMachine()
     machine.onStart = (nth) =>

@@ -4,13 +4,15 @@ import type { FunctionConfig } from "../../src/domain/FunctionConfig.ts"
 import type { Invocation } from "../../src/domain/Invocation.ts"
 import type { Worker, WorkerId } from "../../src/domain/Worker.ts"
 import { type WorkerAnswer, WorkerClient, type WorkerLost } from "../../src/invoke/WorkerClient.ts"
-import { Provisioner, type StartFailed, type WorkerDeath } from "../../src/provision/Provisioner.ts"
+import { Provisioner, type StartFailed, type WorkerDeath, WorkerGone } from "../../src/provision/Provisioner.ts"
 import { worker } from "../support/functions.ts"
 
 export class FakeMachine {
   /** What was asked of it, in order. */
   readonly calls: Array<string> = []
   readonly running = new Map<WorkerId, Worker>()
+  /** Of `running`, those that are there no more, though the machine has not seen it. */
+  readonly gone = new Set<WorkerId>()
   readonly configs: Array<FunctionConfig> = []
   readonly events: Array<Invocation> = []
   /** What a start does before its worker runs; `nth` counts from 1. */
@@ -45,11 +47,22 @@ export class FakeMachine {
             this.calls.push(`stop ${id}`)
             this.running.delete(id)
           }),
+        pause: (id) => this.#ask("pause", id),
+        resume: (id) => this.#ask("resume", id),
         list: Effect.sync(() => [...this.running.values()]),
         deaths
       })
     )
   )
+
+  #ask(what: string, id: WorkerId) {
+    return Effect.suspend(() => {
+      this.calls.push(`${what} ${id}`)
+      return this.running.has(id) && !this.gone.has(id)
+        ? Effect.void
+        : new WorkerGone({ id, detail: `There is no ${id}.` })
+    })
+  }
 
   readonly workerClient = Layer.succeed(WorkerClient, {
     send: (worker, _config, invocation) =>

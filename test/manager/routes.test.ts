@@ -44,6 +44,8 @@ describe("the manager's routes", () => {
     ["POST", "/containers/ensure"],
     ["POST", "/containers/heartbeat"],
     ["DELETE", "/containers/w"],
+    ["POST", "/containers/w/pause"],
+    ["POST", "/containers/w/resume"],
     ["POST", "/containers/w/invocations"],
     ["GET", "/containers/nothing/here"]
   ] as const)("%s %s is for those with the token only, who learn nothing else", ([method, path]) =>
@@ -147,6 +149,32 @@ describe("the manager's routes", () => {
       expect(only?.created_at).toBe(0)
       expect(only?.last_used_at).toBeGreaterThanOrEqual(before)
       expect(only?.last_used_at).toBeLessThanOrEqual(Date.now() / 1000)
+    })
+  )
+
+  it.effect("pause and resume answer with what the worker is from then on, and so does sync", () =>
+    Effect.gen(function* () {
+      const { ask, machine } = yield* subject()
+      const status = Effect.map(ask("GET", "/containers/sync"), ({ body }) =>
+        (body.containers as ReadonlyArray<Record<string, unknown>>).map(({ status }) => status)
+      )
+      yield* ask("POST", "/containers/provision", { function_name: "hello" })
+      expect(yield* ask("POST", "/containers/w-1/pause")).toEqual({ status: 200, body: { status: "paused" } })
+      expect(yield* status).toEqual(["paused"])
+      expect(yield* ask("POST", "/containers/w-1/resume")).toEqual({ status: 200, body: { status: "running" } })
+      expect(yield* status).toEqual(["running"])
+      expect(machine.calls.slice(1)).toEqual(["pause w-1", "resume w-1"])
+    })
+  )
+
+  it.effect.each(["pause", "resume"])("%s answers 410 for a worker that is gone", (what) =>
+    Effect.gen(function* () {
+      const { ask } = yield* subject()
+      expect(yield* ask("POST", `/containers/w-1/${what}`)).toEqual({
+        status: 410,
+        body: { detail: "There is no w-1." }
+      })
+      expect((yield* ask("POST", `/containers/${"%20".repeat(3)}/${what}`)).status).toBe(422)
     })
   )
 

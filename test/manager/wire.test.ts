@@ -10,7 +10,7 @@ import * as HttpProvisionClient from "../../src/provision/HttpProvisionClient.ts
 import type { ManagerClientOptions } from "../../src/provision/ManagerClient.ts"
 import { ProvisionClient } from "../../src/provision/ProvisionClient.ts"
 import { StartFailed } from "../../src/provision/Provisioner.ts"
-import { functionConfig, hello } from "../support/functions.ts"
+import { functionConfig, hello, worker } from "../support/functions.ts"
 import { rawServer, response } from "../support/rawServer.ts"
 import { clientOptions, managerServer } from "./server.ts"
 
@@ -44,6 +44,38 @@ describe("a gateway's clients against a manager in another process", () => {
           expect(machine.running.size).toBe(0)
           // Gone already, which is what was asked for.
           yield* provision.remove(worker.id)
+        })
+      )
+    })
+  )
+
+  it.effect("a worker is paused and resumed, and one that is gone is not", () =>
+    Effect.gen(function* () {
+      const { machine, url } = yield* managerServer()
+      yield* withClients(clientOptions(url), (provision) =>
+        Effect.gen(function* () {
+          const worker = yield* provision.provision(config)
+          yield* provision.pause(worker.id)
+          // It is still there to be adopted.
+          expect(yield* provision.sync).toEqual([worker])
+          yield* provision.resume(worker.id)
+          expect(machine.calls.slice(1)).toEqual([`pause ${worker.id}`, `resume ${worker.id}`])
+          const gone = WorkerId.make("gone")
+          expect(yield* Effect.flip(provision.pause(gone))).toMatchObject({ _tag: "WorkerGone", id: gone })
+          expect(yield* Effect.flip(provision.resume(gone))).toMatchObject({ _tag: "WorkerGone", id: gone })
+        })
+      )
+    })
+  )
+
+  it.effect("a manager that cannot pause says nothing about the worker", () =>
+    Effect.gen(function* () {
+      const server = yield* rawServer((_, socket) => socket.write(response(404, '{"detail":"Not Found"}')))
+      yield* withClients(clientOptions(`http://127.0.0.1:${server.port}`), (provision) =>
+        Effect.gen(function* () {
+          const { id } = worker("w")
+          expect(yield* Effect.flip(provision.pause(id))).toMatchObject({ _tag: "ManagerUnreachable" })
+          expect(yield* Effect.flip(provision.resume(id))).toMatchObject({ _tag: "ManagerUnreachable" })
         })
       )
     })

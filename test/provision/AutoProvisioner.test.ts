@@ -10,14 +10,21 @@ import * as AutoProvisioner from "../../src/provision/AutoProvisioner.ts"
 import { DockerAdaptor } from "../../src/provision/DockerAdaptor.ts"
 import { type DockerError, DockerUnavailable } from "../../src/provision/DockerError.ts"
 import { Placements } from "../../src/provision/Placements.ts"
-import { Provisioner, type WorkerDeath } from "../../src/provision/Provisioner.ts"
+import { Provisioner, type WorkerDeath, WorkerGone } from "../../src/provision/Provisioner.ts"
 import { functionConfig, worker } from "../support/functions.ts"
 
 /** A machine room that starts what it is asked to at once. */
 const room = (name: string, asked: Array<string>) => {
   const deaths = Effect.runSync(PubSub.unbounded<WorkerDeath>())
   const running = new Map<WorkerId, Worker>()
+  const ask = (what: string, id: WorkerId) =>
+    Effect.suspend(() => {
+      asked.push(`${name} ${what} ${id}`)
+      return running.has(id) ? Effect.void : new WorkerGone({ id, detail: `${name} has no ${id}` })
+    })
   const layer = Layer.succeed(Provisioner, {
+    pause: (id) => ask("pause", id),
+    resume: (id) => ask("resume", id),
     start: (config) =>
       Effect.sync(() => {
         asked.push(`${name} start ${config.name}`)
@@ -68,6 +75,28 @@ describe("AutoProvisioner", () => {
     return Effect.gen(function* () {
       yield* (yield* Provisioner).start(image)
       expect(asked).toEqual(["docker start image"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("pauses and resumes a worker where it runs", () => {
+    const { asked, layer } = setUp(() => Effect.succeed(false))
+    return Effect.gen(function* () {
+      const provisioner = yield* Provisioner
+      const inDocker = yield* provisioner.start(image)
+      const inProcess = yield* provisioner.start(code)
+      asked.length = 0
+      yield* provisioner.pause(inDocker.id)
+      yield* provisioner.resume(inDocker.id)
+      yield* provisioner.pause(inProcess.id)
+      yield* provisioner.resume(inProcess.id)
+      expect(asked).toEqual([
+        `docker pause ${inDocker.id}`,
+        `docker resume ${inDocker.id}`,
+        `process pause ${inProcess.id}`,
+        `process resume ${inProcess.id}`
+      ])
+      yield* provisioner.stop(inDocker.id)
+      expect(yield* Effect.flip(provisioner.resume(inDocker.id))).toMatchObject({ _tag: "WorkerGone" })
     }).pipe(Effect.provide(layer))
   })
 

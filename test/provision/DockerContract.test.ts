@@ -1,13 +1,16 @@
 /** The contract's suite over Docker, with a base image that is put together like AWS's. */
-import { Duration } from "effect"
+import { Duration, Effect } from "effect"
 import { afterAll } from "vitest"
-import { namesWith } from "../support/docker.ts"
+import { engine, namesWith } from "../support/docker.ts"
 import { codeFolder, dockerLayer, labelOf, newInstance, nodeFunction } from "../support/dockerSubjects.ts"
 import { nodeBaseImage } from "../support/images.ts"
 import { type Subject, suite } from "./ProvisionerContract.ts"
 
 const handlers = {
   "echo.mjs": "export const handler = async (event) => event\n",
+  "busy.mjs": `
+    setInterval(() => { for (const end = Date.now() + 5; Date.now() < end; ); }, 10)
+    export const handler = async (event) => event`,
   "exits.mjs": "export const handler = async () => process.exit(7)\n",
   "broken.mjs": `
     const document = JSON.stringify({ errorType: "Runtime.Broken", errorMessage: "broken" })
@@ -36,7 +39,15 @@ const subject = (baseImage: string): Subject => {
     initError: nodeFunction(code.path, "broken.handler"),
     initExit: nodeFunction(code.path, "leaves.handler"),
     stuck: nodeFunction(code.path, "stuck.handler"),
-    remains: namesWith(labelOf(instance))
+    remains: namesWith(labelOf(instance)),
+    busy: nodeFunction(code.path, "busy.handler"),
+    pidOf: ({ id }) =>
+      Effect.promise(async () => {
+        const { State } = (await (await engine("GET", `/containers/${id}/json`)).json()) as { State: { Pid: number } }
+        return State.Pid
+      }),
+    pauseFromOutside: ({ id }) => Effect.promise(() => engine("POST", `/containers/${id}/pause`)),
+    kill: ({ id }) => Effect.promise(() => engine("POST", `/containers/${id}/kill`))
   }
 }
 

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url"
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Layer, Logger, PubSub, References, type Scope } from "effect"
 import { type CodeFolder, CodeImage, type FunctionConfig } from "../../src/domain/FunctionConfig.ts"
+import type { Worker } from "../../src/domain/Worker.ts"
 import * as ProcessProvisioner from "../../src/provision/ProcessProvisioner.ts"
 import { Provisioner } from "../../src/provision/Provisioner.ts"
 import { RuntimeApi } from "../../src/runtime-api/RuntimeApi.ts"
@@ -26,6 +27,9 @@ const layer = (options: Partial<ProcessProvisioner.ProcessOptions> = {}) =>
 
 const code = codeFolder({
   "echo.mjs": "export const handler = async (event) => event",
+  "busy.mjs": `
+    setInterval(() => { for (const end = Date.now() + 5; Date.now() < end; ); }, 10)
+    export const handler = async (event) => event`,
   "exits.mjs": "export const handler = () => process.exit(7)",
   "initExit.mjs": "process.exit(4)",
   "initError.mjs": `
@@ -55,6 +59,12 @@ const config = (file: string, settings: Parameters<typeof functionConfig>[0] = {
 
 const ofFolder = (folder: CodeFolder) => Effect.sync(() => processesWith(`LAMBDA_TASK_ROOT=${folder.path}`))
 
+const pidOf = ({ host, port }: Worker) =>
+  Effect.sync(() => Number.parseInt(processesWith(`AWS_LAMBDA_RUNTIME_API=${host}:${port}`)[0] ?? "", 10))
+
+const signalled = (worker: Worker, signal: NodeJS.Signals) =>
+  Effect.map(pidOf(worker), (pid) => process.kill(-pid, signal))
+
 suite("process", {
   layer: () => layer({ initTimeout: Duration.millis(1500) }),
   echo: config("echo"),
@@ -62,7 +72,11 @@ suite("process", {
   initError: config("initError"),
   initExit: config("initExit"),
   stuck: config("stuck", { timeout: Duration.seconds(1) }),
-  remains: ofFolder(code)
+  remains: ofFolder(code),
+  busy: config("busy"),
+  pidOf,
+  pauseFromOutside: (worker) => signalled(worker, "SIGSTOP"),
+  kill: (worker) => signalled(worker, "SIGKILL")
 })
 
 const test = (

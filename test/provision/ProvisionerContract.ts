@@ -3,10 +3,11 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, type Layer, PubSub, type Scope } from "effect"
 import type { FunctionConfig } from "../../src/domain/FunctionConfig.ts"
-import { WorkerId } from "../../src/domain/Worker.ts"
+import { type Worker, WorkerId } from "../../src/domain/Worker.ts"
 import { Provisioner, type WorkerDeath } from "../../src/provision/Provisioner.ts"
 import type { RuntimeApi } from "../../src/runtime-api/RuntimeApi.ts"
 import { answer, deliver } from "../support/delivery.ts"
+import { cpuTicks } from "../support/processes.ts"
 
 /** A provisioner with functions that behave as their names say. All speak the Runtime API. */
 export interface Subject {
@@ -24,6 +25,13 @@ export interface Subject {
   readonly stuck: FunctionConfig
   /** Everything the machine still has of any of these functions' workers: names of containers, of processes. */
   readonly remains: Effect.Effect<ReadonlyArray<string>>
+  /** Never rests, whether it has an event or not; answers an event with that event. */
+  readonly busy: FunctionConfig
+  /** The process that runs a worker's function. */
+  readonly pidOf: (worker: Worker) => Effect.Effect<number>
+  /** As somebody at this machine would do it, past the provisioner. */
+  readonly pauseFromOutside: (worker: Worker) => Effect.Effect<unknown>
+  readonly kill: (worker: Worker) => Effect.Effect<unknown>
 }
 
 const ids = (workers: ReadonlyArray<{ readonly id: WorkerId }>) => workers.map(({ id }) => id).toSorted()
@@ -105,6 +113,132 @@ export const suite = (name: string, subject: Subject | undefined, why = "") =>
         expect(yield* subject.remains).toEqual([])
         yield* provisioner.stop(worker.id)
         expect(yield* provisioner.list).toEqual([])
+      })
+    )
+
+    test(
+      "pauses a worker, which answers nothing and takes no CPU until it is resumed, and then goes on",
+      Effect.gen(function* () {
+        const provisioner = yield* Provisioner
+        const deaths = yield* PubSub.subscribe(provisioner.deaths)
+        const worker = yield* provisioner.start(subject.busy)
+        const pid = yield* subject.pidOf(worker)
+        const ticks = Effect.sync(() => cpuTicks(pid))
+        const first = yield* ticks
+        expect(first).toBeGreaterThan(0)
+        yield* ticks.pipe(Effect.delay("10 millis"), Effect.repeat({ until: (taken) => taken > first + 2 }))
+        yield* provisioner.pause(worker.id)
+        const atRest = yield* ticks
+        const waiting = yield* Effect.forkChild(answer(worker, { hello: "there" }), { startImmediately: true })
+        // Long past what an answer takes.
+        yield* Effect.sleep("300 millis")
+        expect(waiting.pollUnsafe()).toBeUndefined()
+        expect(yield* ticks).toBe(atRest)
+        expect(ids(yield* provisioner.list)).toEqual([worker.id])
+        yield* provisioner.resume(worker.id)
+        expect(yield* Fiber.join(waiting)).toEqual({ body: { hello: "there" } })
+        expect(yield* answer(worker, 2)).toEqual({ body: 2 })
+        expect(yield* PubSub.remaining(deaths)).toBe(0)
+      })
+    )
+
+    test(
+      "pauses and resumes no other worker",
+      Effect.gen(function* () {
+        const provisioner = yield* Provisioner
+        const paused = yield* provisioner.start(subject.echo)
+        const runs = yield* provisioner.start(subject.echo)
+        yield* provisioner.pause(paused.id)
+        expect(yield* answer(runs, 1)).toEqual({ body: 1 })
+        const waiting = yield* Effect.forkChild(answer(paused, 2), { startImmediately: true })
+        yield* provisioner.resume(runs.id)
+        expect(yield* answer(runs, 3)).toEqual({ body: 3 })
+        expect(waiting.pollUnsafe()).toBeUndefined()
+        yield* provisioner.resume(paused.id)
+        expect(yield* Fiber.join(waiting)).toEqual({ body: 2 })
+      })
+    )
+
+    test(
+      "pauses a worker a second time without complaint, and one resume is enough; so for resuming one that runs",
+      Effect.gen(function* () {
+        const provisioner = yield* Provisioner
+        const worker = yield* provisioner.start(subject.echo)
+        yield* provisioner.resume(worker.id)
+        yield* Effect.all([provisioner.pause(worker.id), provisioner.pause(worker.id)], { concurrency: 2 })
+        yield* provisioner.pause(worker.id)
+        yield* Effect.all([provisioner.resume(worker.id), provisioner.resume(worker.id)], { concurrency: 2 })
+        yield* provisioner.resume(worker.id)
+        expect(yield* answer(worker, 1)).toEqual({ body: 1 })
+      })
+    )
+
+    test(
+      "a worker that is resumed while its pause is under way runs, also when whoever paused it has left",
+      Effect.gen(function* () {
+        const provisioner = yield* Provisioner
+        const worker = yield* provisioner.start(subject.echo)
+        for (const patience of [0, 1, 2, 4, 8, 16]) {
+          const pausing = yield* Effect.forkChild(provisioner.pause(worker.id), { startImmediately: true })
+          yield* Effect.sleep(patience)
+          if (patience % 4 === 0) yield* Fiber.interrupt(pausing)
+          yield* provisioner.resume(worker.id)
+          expect(yield* answer(worker, patience)).toEqual({ body: patience })
+        }
+      })
+    )
+
+    test(
+      "stops a paused worker, and nothing of it is left",
+      Effect.gen(function* () {
+        const provisioner = yield* Provisioner
+        const worker = yield* provisioner.start(subject.echo)
+        yield* provisioner.pause(worker.id)
+        yield* provisioner.stop(worker.id)
+        expect(yield* provisioner.list).toEqual([])
+        expect(yield* subject.remains).toEqual([])
+      })
+    )
+
+    test(
+      "neither pauses nor resumes a worker that is gone or never was",
+      Effect.gen(function* () {
+        const provisioner = yield* Provisioner
+        const worker = yield* provisioner.start(subject.echo)
+        yield* provisioner.stop(worker.id)
+        for (const id of [worker.id, WorkerId.make("lambda-nobody-00000000")]) {
+          expect(yield* Effect.flip(provisioner.pause(id))).toMatchObject({ _tag: "WorkerGone", id })
+          expect(yield* Effect.flip(provisioner.resume(id))).toMatchObject({ _tag: "WorkerGone", id })
+        }
+      })
+    )
+
+    test(
+      "a worker that dies while it is paused is a death like any other",
+      Effect.gen(function* () {
+        const provisioner = yield* Provisioner
+        const deaths = yield* PubSub.subscribe(provisioner.deaths)
+        const worker = yield* provisioner.start(subject.echo)
+        yield* provisioner.pause(worker.id)
+        yield* subject.kill(worker)
+        expect(yield* PubSub.take(deaths)).toMatchObject({ id: worker.id, exit: { signal: "killed" } })
+        expect(yield* Effect.flip(provisioner.resume(worker.id))).toMatchObject({ _tag: "WorkerGone" })
+        yield* untilNothingRemains(subject.remains)
+      })
+    )
+
+    test(
+      "a worker that somebody else pauses is not taken for dead, and is resumed",
+      Effect.gen(function* () {
+        const provisioner = yield* Provisioner
+        const worker = yield* provisioner.start(subject.echo)
+        yield* subject.pauseFromOutside(worker)
+        const waiting = yield* Effect.forkChild(answer(worker, 1), { startImmediately: true })
+        yield* Effect.sleep("100 millis")
+        expect(ids(yield* provisioner.list)).toEqual([worker.id])
+        yield* provisioner.pause(worker.id)
+        yield* provisioner.resume(worker.id)
+        expect(yield* Fiber.join(waiting)).toEqual({ body: 1 })
       })
     )
 

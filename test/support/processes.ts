@@ -24,5 +24,13 @@ export const childrenOf = (parent: number): ReadonlyArray<{ readonly pid: number
     .filter((pid) => read(`/proc/${pid}/stat`).replace(/^.*\)/s, "").split(" ")[2] === String(parent))
     .map((pid) => ({ pid: Number(pid), command: read(`/proc/${pid}/cmdline`).replaceAll("\0", " ").trim() }))
 
+/** The CPU time that a process and its threads have taken, in hundredths of a second. */
+export const cpuTicks = (pid: number): number => {
+  const fields = read(`/proc/${pid}/stat`)
+    .replace(/^.*\) /s, "")
+    .split(" ")
+  return Number(fields[11] ?? 0) + Number(fields[12] ?? 0)
+}
+
 /** False for one that is dead, though its parent has not asked for it. */
 export const isRunning = (pid: number): boolean => read(`/proc/${pid}/cmdline`) !== ""
