@@ -5,6 +5,7 @@ import { Duration, Effect, Layer, Option, Schema } from "effect"
 import type { Settings } from "./Config.ts"
 import type { Owner } from "./domain/FunctionName.ts"
 import { AsyncInvoker, lambdaRetries } from "./invoke/AsyncInvoker.ts"
+import { FunctionBreaker } from "./invoke/FunctionBreaker.ts"
 import * as HttpWorkerClient from "./invoke/HttpWorkerClient.ts"
 import { LambdaInvoker } from "./invoke/LambdaInvoker.ts"
 import * as RieWorkerClient from "./invoke/RieWorkerClient.ts"
@@ -126,6 +127,12 @@ const invoking = (settings: Settings) =>
     WarmStart.layer({ timeout: Duration.seconds(5) })
   ).pipe(
     Layer.provideMerge(LambdaInvoker.layer),
+    Layer.provideMerge(
+      FunctionBreaker.layer({
+        threshold: settings.breakerThreshold,
+        recoveryTimeout: settings.breakerRecoveryTimeout
+      })
+    ),
     Layer.provideMerge(pools(settings)),
     Layer.provideMerge(registry(settings))
   )

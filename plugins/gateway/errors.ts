@@ -15,6 +15,7 @@ import {
 import { ParametersInvalid } from "../../src/domain/ParametersInvalid.ts"
 import type { StartFailure } from "../../src/domain/Worker.ts"
 import { errorDocument, timeoutDocument } from "../../src/invoke/errorDocuments.ts"
+import { CircuitOpen } from "../../src/invoke/FunctionBreaker.ts"
 import { NoCapacity, WorkerStartFailed } from "../../src/invoke/InvocationBackend.ts"
 import { InvocationTimedOut, type InvokeError, LambdaExecutionError } from "../../src/invoke/LambdaInvoker.ts"
 import { FunctionNotFound, FunctionUnusable } from "../../src/registry/FunctionRegistry.ts"
@@ -220,6 +221,18 @@ const rows = {
     examples: {
       throttled: new NoCapacity({ functionName, reason: "TimedOut" }),
       stopping: new NoCapacity({ functionName, reason: "Closed" })
+    }
+  },
+  CircuitOpen: {
+    answer: (failure) =>
+      typed(
+        502,
+        "ResourceNotReadyException",
+        { schema: "RequestError", value: { Type: "Service", message: failure.message } },
+        { "Retry-After": String(Math.max(1, Math.ceil(Duration.toSeconds(failure.retryAfter)))) }
+      ),
+    examples: {
+      "workers keep failing": new CircuitOpen({ functionName, failures: 5, retryAfter: Duration.seconds(30) })
     }
   },
   WorkerStartFailed: {

@@ -26,6 +26,7 @@ const failures = {
   NoCapacity: true,
   Fault: true,
   FunctionUnusable: true,
+  CircuitOpen: true,
   WorkerStartFailed: true,
   LambdaExecutionError: true
 } satisfies Record<InvokeFailure["_tag"] | "PathUnreadable" | "Fault", true>

@@ -1,14 +1,17 @@
 /**
  * Runs one invocation: finds the function, borrows a worker, sends the event, gives the worker back. Keeps no state:
- * which worker, and how long to wait for one, is the backend's to decide; what the wire looks like is the client's.
+ * whether the function is to be run at all is the breaker's to decide; which worker, and how long to wait for one, the
+ * backend's; what the wire looks like is the client's.
  */
 import { Context, Duration, Effect, Exit, Layer, Schema } from "effect"
 import type { FunctionConfig } from "../domain/FunctionConfig.ts"
 import { FunctionName } from "../domain/FunctionName.ts"
 import type { Invocation, InvocationResult } from "../domain/Invocation.ts"
 import { isInitFailure, type Worker } from "../domain/Worker.ts"
+import * as InvocationMetrics from "../metrics/InvocationMetrics.ts"
 import { FunctionNotFound, FunctionRegistry, FunctionUnusable } from "../registry/FunctionRegistry.ts"
 import { errorDocument, exitDocument, timeoutDocument } from "./errorDocuments.ts"
+import { CircuitOpen, FunctionBreaker } from "./FunctionBreaker.ts"
 import { InvocationBackend, NoCapacity, WorkerStartFailed } from "./InvocationBackend.ts"
 import { WorkerClient, WorkerLost } from "./WorkerClient.ts"
 
@@ -28,7 +31,7 @@ export class InvocationTimedOut extends Schema.TaggedError<InvocationTimedOut>()
 export class LambdaExecutionError extends Schema.TaggedError<LambdaExecutionError>()("LambdaExecutionError", {
   functionName: FunctionName,
   executedVersion: Schema.String,
-  /** Lambda's name for it: `Sandbox.Timedout`, `Runtime.ExitError`, `Runtime.OutOfMemory`. */
+  /** Lambda's name for it: `Sandbox.Timedout`, `Runtime.ExitError`, `Runtime.OutOfMemory`; an emulator has more. */
   errorType: Schema.String,
   /** The error document that Lambda answers with. */
   document: Schema.Uint8Array,
@@ -39,10 +42,11 @@ export class LambdaExecutionError extends Schema.TaggedError<LambdaExecutionErro
   }
 }
 
-/** `FunctionNotFound`, `FunctionUnusable`, `NoCapacity`, `WorkerStartFailed`: nothing ran, so a retry is safe. */
+/** All but `LambdaExecutionError`: nothing ran, so a retry is safe. */
 export const InvokeError = Schema.Union([
   FunctionNotFound,
   FunctionUnusable,
+  CircuitOpen,
   NoCapacity,
   WorkerStartFailed,
   LambdaExecutionError
@@ -67,6 +71,8 @@ export class LambdaInvoker extends Context.Service<
       const registry = yield* FunctionRegistry
       const backend = yield* InvocationBackend
       const client = yield* WorkerClient
+      const breaker = yield* FunctionBreaker
+      const measure = yield* InvocationMetrics.make
 
       /** One borrowing of one worker. */
       const attempt = (config: FunctionConfig, invocation: Invocation) => {
@@ -85,14 +91,15 @@ export class LambdaInvoker extends Context.Service<
         )
       }
 
-      const invoke = Effect.fnUntraced(function* (invocation: Invocation) {
-        const config = yield* registry.get(invocation.functionName, invocation.qualifier)
-        return yield* attempt(config, invocation).pipe(
+      const run = (config: FunctionConfig, invocation: Invocation) => {
+        const attempts = attempt(config, invocation).pipe(
           // The event never reached the worker, so another may have it. Once: a second loss is the function's answer.
           Effect.catchIf(
             (error): error is WorkerLost => error._tag === "WorkerLost" && !error.began,
             () => attempt(config, invocation)
-          ),
+          )
+        )
+        return breaker.protect(config, attempts, workerFailure).pipe(
           Effect.map(
             (answer): InvocationResult => ({
               payload: answer.payload,
@@ -102,15 +109,20 @@ export class LambdaInvoker extends Context.Service<
           ),
           Effect.catch((error) => explain(config, invocation, error))
         )
-      })
+      }
+
+      const invoke = (invocation: Invocation) =>
+        Effect.flatMap(registry.get(invocation.functionName, invocation.qualifier), (config) =>
+          measure(config, run(config, invocation))
+        )
 
       /** Turns the failures of an attempt into an answer or into what callers of `invoke` know. */
       const explain = (
         config: FunctionConfig,
         invocation: Invocation,
-        error: NoCapacity | WorkerStartFailed | WorkerLost | InvocationTimedOut
+        error: AttemptError | CircuitOpen
       ): Effect.Effect<InvocationResult, InvokeError> => {
-        if (error._tag === "NoCapacity") return Effect.fail(error)
+        if (error._tag === "NoCapacity" || error._tag === "CircuitOpen") return Effect.fail(error)
         if (error._tag === "WorkerStartFailed" && error.failure.reason === "InitError") {
           return Effect.succeed({
             payload: new TextEncoder().encode(error.failure.document ?? "null"),
@@ -140,6 +152,12 @@ export class LambdaInvoker extends Context.Service<
   )
 }
 
+type AttemptError = NoCapacity | WorkerStartFailed | WorkerLost | InvocationTimedOut
+
+/** What a failure says of the function's workers. One that ran out of time did run; a full pool has workers. */
+const workerFailure = (error: AttemptError): string | undefined =>
+  error._tag === "WorkerStartFailed" || error._tag === "WorkerLost" ? error.message : undefined
+
 const timedOut = (config: FunctionConfig, worker: Worker) =>
   new InvocationTimedOut({
     functionName: config.name,
@@ -152,16 +170,14 @@ const executionError = (
   invocation: Invocation,
   cause: WorkerStartFailed | WorkerLost | InvocationTimedOut
 ): LambdaExecutionError => {
+  const about = { functionName: config.name, executedVersion: config.version, cause }
+  if (cause._tag === "WorkerLost" && cause.lastWords !== undefined) {
+    return new LambdaExecutionError({ ...about, ...cause.lastWords })
+  }
   const document =
     cause._tag === "InvocationTimedOut" ||
     (cause._tag === "WorkerStartFailed" && cause.failure.reason === "InitTimedOut")
       ? timeoutDocument(invocation.requestId, config.timeout)
       : exitDocument(invocation.requestId, cause._tag === "WorkerLost" ? cause.exit : cause.failure.exit)
-  return new LambdaExecutionError({
-    functionName: config.name,
-    executedVersion: config.version,
-    errorType: document.errorType,
-    document: errorDocument(document),
-    cause
-  })
+  return new LambdaExecutionError({ ...about, errorType: document.errorType, document: errorDocument(document) })
 }

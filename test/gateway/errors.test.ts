@@ -1,5 +1,6 @@
 import { Duration, Effect } from "effect"
 import { describe, expect, it } from "vitest"
+import { CircuitOpen } from "../../src/invoke/FunctionBreaker.ts"
 import { NoCapacity, WorkerStartFailed } from "../../src/invoke/InvocationBackend.ts"
 import { InvocationTimedOut, type InvokeError, LambdaExecutionError } from "../../src/invoke/LambdaInvoker.ts"
 import { FunctionNotFound, FunctionUnusable } from "../../src/registry/FunctionRegistry.ts"
@@ -48,6 +49,15 @@ describe("the gateway's errors", () => {
       "ServiceUnavailableException",
       { Type: "Service", message: "Irori is stopping and takes no more invocations." }
     ],
+    [
+      new CircuitOpen({ functionName: hello, failures: 5, retryAfter: Duration.millis(2100) }),
+      502,
+      "ResourceNotReadyException",
+      {
+        Type: "Service",
+        message: "'hello' is not run at the moment: its workers failed 5 times in a row; it is tried again in 3 s."
+      }
+    ],
     ...(["ImageNotFound", "RuntimeUnavailable"] as const).map(
       (reason) =>
         [
@@ -74,6 +84,14 @@ describe("the gateway's errors", () => {
   it.each(["QueueFull", "TimedOut", "Closed"] as const)("asks to come back in a second: %s", async (reason) => {
     const { response } = await failing(new NoCapacity({ functionName: hello, reason }))
     expect(response.headers.get("retry-after")).toBe("1")
+  })
+
+  it.each([
+    [2100, "3"],
+    [0, "1"]
+  ])("asks to come back when a function is tried again, in %i ms", async (millis, seconds) => {
+    const error = new CircuitOpen({ functionName: hello, failures: 5, retryAfter: Duration.millis(millis) })
+    expect((await failing(error)).response.headers.get("retry-after")).toBe(seconds)
   })
 
   it("answers a full queue of events with 429", async () => {

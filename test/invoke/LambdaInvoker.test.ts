@@ -1,8 +1,9 @@
 import { it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Logger, References } from "effect"
+import { Deferred, Duration, Effect, Fiber, Layer, Logger, References } from "effect"
 import { TestClock } from "effect/testing"
 import { describe, expect } from "vitest"
 import type { StartFailure } from "../../src/domain/Worker.ts"
+import { FunctionBreaker } from "../../src/invoke/FunctionBreaker.ts"
 import { InvocationBackend, NoCapacity, WorkerStartFailed } from "../../src/invoke/InvocationBackend.ts"
 import { LambdaInvoker } from "../../src/invoke/LambdaInvoker.ts"
 import { type WorkerAnswer, WorkerClient, WorkerLost } from "../../src/invoke/WorkerClient.ts"
@@ -35,7 +36,8 @@ const invoking = ({ acquire, send }: Doubles) => {
         evictWorker: () => Effect.sync(() => void calls.push("evict"))
       }),
       Layer.succeed(WorkerClient, { send: send ?? (() => Effect.succeed(answer)) }),
-      FunctionRegistry.layerMemory([functionConfig()])
+      FunctionRegistry.layerMemory([functionConfig()]),
+      FunctionBreaker.layer({ threshold: 3, recoveryTimeout: Duration.seconds(30) })
     ]),
     Layer.provideMerge(
       Logger.layer([
@@ -48,7 +50,7 @@ const invoking = ({ acquire, send }: Doubles) => {
   )
   const call = (request = invocation()) =>
     LambdaInvoker.use((invoker) => invoker.invoke(request)).pipe(Effect.provide(layer))
-  return { calls, logged, call }
+  return { calls, logged, call, layer }
 }
 
 const textOf = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
@@ -207,6 +209,76 @@ describe("LambdaInvoker.invoke", () => {
           })
         }
       ])
+    })
+  )
+})
+
+describe("LambdaInvoker and the breaker", () => {
+  /** So many calls of one invoker, one after the other: what became of each. */
+  const callTimes = (times: number, doubles: Doubles) => {
+    const { calls, layer } = invoking(doubles)
+    const call = LambdaInvoker.use((invoker) => invoker.invoke(invocation())).pipe(
+      Effect.match({ onSuccess: (): string => "answered", onFailure: ({ _tag }): string => _tag })
+    )
+    return Effect.map(Effect.provide(Effect.replicateEffect(call, times), layer), (outcomes) => ({ calls, outcomes }))
+  }
+  const failedStart = (reason: StartFailure["reason"]) => ({
+    acquire: () => Effect.fail(new WorkerStartFailed({ functionName: hello, failure: { reason, detail: "" } }))
+  })
+
+  it.effect.each<readonly [string, Doubles, before: string]>([
+    ["that die", { send: () => Effect.fail(lost(true, { code: 1 })) }, "LambdaExecutionError"],
+    ["that break off", { send: () => Effect.fail(lost(true)) }, "LambdaExecutionError"],
+    ["that do not start", failedStart("EngineUnavailable"), "WorkerStartFailed"],
+    ["that end while they initialise", failedStart("InitExited"), "LambdaExecutionError"],
+    ["that never become ready", failedStart("InitTimedOut"), "LambdaExecutionError"],
+    ["whose initialisation fails", failedStart("InitError"), "answered"]
+  ])("acquires no worker any more after a row of workers %s", ([, doubles, before]) =>
+    Effect.gen(function* () {
+      const { calls, outcomes } = yield* callTimes(5, doubles)
+      expect(outcomes).toEqual([before, before, before, "CircuitOpen", "CircuitOpen"])
+      expect(calls.filter((call) => call === "acquire")).toHaveLength(3)
+    })
+  )
+
+  it.effect.each<readonly [string, Doubles, outcome: string]>([
+    ["an error of the function", { send: () => Effect.succeed({ ...answer, errorType: "Error" }) }, "answered"],
+    [
+      "a pool without room",
+      { acquire: () => Effect.fail(new NoCapacity({ functionName: hello, reason: "QueueFull" })) },
+      "NoCapacity"
+    ]
+  ])("is never stopped by %s", ([, doubles, outcome]) =>
+    Effect.gen(function* () {
+      const { calls, outcomes } = yield* callTimes(20, doubles)
+      expect(new Set(outcomes)).toEqual(new Set([outcome]))
+      expect(calls.filter((call) => call === "acquire")).toHaveLength(20)
+    })
+  )
+
+  it.effect("is never stopped by a function that runs out of time, nor by callers who leave", () =>
+    Effect.gen(function* () {
+      const { calls, layer } = invoking({ send: () => Effect.never })
+      yield* Effect.gen(function* () {
+        const invoker = yield* LambdaInvoker
+        for (let nth = 0; nth < 10; nth++) {
+          const running = yield* Effect.forkChild(Effect.exit(invoker.invoke(invocation())), {
+            startImmediately: true
+          })
+          yield* nth % 2 === 0 ? TestClock.adjust("3 seconds") : Fiber.interrupt(running)
+        }
+      }).pipe(Effect.provide(layer))
+      expect(calls.filter((call) => call === "acquire")).toHaveLength(10)
+    })
+  )
+
+  it.effect("counts an event that a second worker answered as answered", () =>
+    Effect.gen(function* () {
+      let sends = 0
+      const { outcomes } = yield* callTimes(10, {
+        send: () => (++sends % 2 === 1 ? Effect.fail(lost(false)) : Effect.succeed(answer))
+      })
+      expect(new Set(outcomes)).toEqual(new Set(["answered"]))
     })
   )
 })
