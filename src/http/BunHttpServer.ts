@@ -21,8 +21,18 @@ export const listen: Listen = Effect.fnUntraced(function* (options) {
     }),
     (open) => Effect.promise(() => open.stop(true))
   )
+  // An upload that was refused and never ended has its answer, but Bun waits for the rest of it.
+  const allAnswered = Effect.sync(() => server.pendingRequests === 0).pipe(
+    Effect.delay("10 millis"),
+    Effect.repeat({ until: (answered) => answered })
+  )
   return {
     port: server.port ?? options.port,
-    drain: Effect.promise(() => server.stop(false))
+    drain: Effect.asVoid(
+      Effect.raceFirst(
+        Effect.promise(() => server.stop(false)),
+        allAnswered
+      )
+    )
   }
 })

@@ -20,8 +20,8 @@ export const layer = Layer.effect(
     return WorkerClient.of({
       send: (worker, _config, invocation) => {
         const address = { host: worker.host, port: worker.port, secure: false }
-        const lost = (began: boolean, cause: unknown) =>
-          Effect.fail(new WorkerLost({ workerId: worker.id, began, target: targetOf(worker), cause }))
+        const lost = (began: boolean, cause: unknown, said: Pick<WorkerLost, "lastWords"> = {}) =>
+          Effect.fail(new WorkerLost({ workerId: worker.id, began, target: targetOf(worker), cause, ...said }))
         return http
           .send(address, { method: "POST", path, headers: headersOf(invocation), body: invocation.payload })
           .pipe(
@@ -31,7 +31,8 @@ export const layer = Layer.effect(
                 ? read(response, invocation)
                 : lost(
                     true,
-                    new Error(`the emulator answered ${response.status}: ${snippet(response.body.toString())}`)
+                    new Error(`the emulator answered ${response.status}: ${snippet(response.body.toString())}`),
+                    lastWordsOf(response)
                   )
             )
           )
@@ -92,6 +93,13 @@ const read = (response: HttpResponse, invocation: Invocation): Effect.Effect<Wor
   }
   const errorType = guessErrorType(response, value)
   return Effect.succeed(errorType === undefined ? answer : { ...answer, errorType })
+}
+
+/** After a crash, or an initialisation that failed, the emulator still tells what happened. */
+const lastWordsOf = (response: HttpResponse): Pick<WorkerLost, "lastWords"> => {
+  const said = parse(response.body.toString())
+  if (!isRecord(said) || typeof said.errorType !== "string" || typeof said.errorMessage !== "string") return {}
+  return { lastWords: { errorType: said.errorType, document: response.body } }
 }
 
 /**

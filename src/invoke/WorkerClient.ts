@@ -17,6 +17,8 @@ export class WorkerLost extends Schema.TaggedError<WorkerLost>()("WorkerLost", {
   began: Schema.Boolean,
   /** How it ended, where that was seen. */
   exit: Schema.optionalKey(WorkerExit),
+  /** What it, or an emulator in its image, still said of its end: an error document, and its type. */
+  lastWords: Schema.optionalKey(Schema.Struct({ errorType: Schema.String, document: Schema.Uint8Array })),
   /** Where the event was sent, for the log. */
   target: Schema.String,
   cause: Schema.Defect()

@@ -147,6 +147,16 @@ layer(RieWorkerClient.layer)("RieWorkerClient", (it) => {
     })
   )
 
+  it.effect("keeps what the emulator says of a runtime that ended", () =>
+    Effect.gen(function* () {
+      const document = '{"errorType":"Runtime.ExitError","errorMessage":"Runtime exited with error: exit status 3"}'
+      const { lastWords } = yield* Effect.flip(answered(response(502, document)))
+      expect(lastWords?.errorType).toBe("Runtime.ExitError")
+      expect(text(lastWords?.document ?? new Uint8Array())).toBe(document)
+      expect((yield* Effect.flip(answered(response(502, '{"errorType":"x"}')))).lastWords).toBeUndefined()
+    })
+  )
+
   it.effect("knows that nothing ran where the connection was refused", () =>
     Effect.gen(function* () {
       const { port } = yield* Effect.scoped(rawServer(() => {}))
