@@ -1,0 +1,2 @@
+/** Fails while it initialises. */
+throw new RangeError("no luck today")

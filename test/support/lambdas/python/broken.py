@@ -1,0 +1,3 @@
+"""Fails while it initialises."""
+
+raise ValueError("no luck today")
