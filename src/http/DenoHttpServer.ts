@@ -20,6 +20,8 @@ interface DenoNamespace {
 export const listen: Listen = Effect.fnUntraced(function* (options) {
   const { Deno } = globalThis as unknown as { readonly Deno: DenoNamespace }
   const stop = new AbortController()
+  // Aborting what is shutting down already is an error that nobody can catch. The process's end cuts it off as well.
+  let draining = false
   const server = yield* Effect.acquireRelease(
     Effect.try({
       try: () =>
@@ -35,10 +37,16 @@ export const listen: Listen = Effect.fnUntraced(function* (options) {
         ),
       catch: (cause) => listenFailed(options, cause)
     }),
-    () => Effect.sync(() => stop.abort())
+    () =>
+      Effect.sync(() => {
+        if (!draining) stop.abort()
+      })
   )
   return {
     port: server.addr.port,
-    drain: Effect.promise(() => server.shutdown())
+    drain: Effect.promise(() => {
+      draining = true
+      return server.shutdown()
+    })
   }
 })
