@@ -8,6 +8,7 @@ import {
   EnsureRequest,
   EventHeaders,
   errorTypeHeader,
+  GatewayHeaders,
   HeartbeatRequest,
   ProvisionRequest,
   workerInfo
@@ -29,6 +30,7 @@ export type ManagerRuntime = ManagedRuntime.ManagedRuntime<Manager, never>
 const ensureBody = Schema.toStandardSchemaV1(Schema.toCodecJson(EnsureRequest))
 const provisionBody = Schema.toStandardSchemaV1(Schema.toCodecJson(ProvisionRequest))
 const heartbeatBody = Schema.toStandardSchemaV1(Schema.toCodecJson(HeartbeatRequest))
+const gatewayHeaders = Schema.toStandardSchemaV1(GatewayHeaders)
 const eventHeaders = Schema.toStandardSchemaV1(EventHeaders)
 const params = Schema.toStandardSchemaV1(Schema.Struct({ id: WorkerId }))
 
@@ -39,27 +41,27 @@ export const containers = (runtime: ManagerRuntime, refuse: (request: Request) =
     .onBeforeHandle(({ request }) => refuse(request))
     .post(
       "/containers/ensure",
-      ({ body, request }) =>
+      ({ body, headers, request }) =>
         respond(
           runtime,
           request,
-          Manager.use((manager) => manager.ensure(functionOf(body))).pipe(
+          Manager.use((manager) => manager.ensure(functionOf(body), headers["x-irori-gateway"])).pipe(
             Effect.map(({ host, port }) => Response.json({ host, port })),
             Effect.annotateLogs({ function_name: body.function_name })
           )
         ),
-      { parse: "json", body: ensureBody, detail: ensureOperation }
+      { parse: "json", headers: gatewayHeaders, body: ensureBody, detail: ensureOperation }
     )
     .post(
       "/containers/provision",
-      ({ body, request }) =>
+      ({ body, headers, request }) =>
         respond(
           runtime,
           request,
           Manager.use((manager) =>
             body.dry_run
               ? Effect.as(manager.check(functionOf(body), body.count), [])
-              : manager.provision(functionOf(body), body.count)
+              : manager.provision(functionOf(body), body.count, headers["x-irori-gateway"])
           ).pipe(
             Effect.map((leases) => Response.json({ workers: leases.map(workerInfo) })),
             Effect.annotateLogs({
@@ -68,33 +70,35 @@ export const containers = (runtime: ManagerRuntime, refuse: (request: Request) =
             })
           )
         ),
-      { parse: "json", body: provisionBody, detail: provisionOperation }
+      { parse: "json", headers: gatewayHeaders, body: provisionBody, detail: provisionOperation }
     )
     .post(
       "/containers/heartbeat",
-      ({ body, request }) =>
+      ({ body, headers, request }) =>
         respond(
           runtime,
           request,
           Effect.map(
-            Manager.use((manager) => manager.heartbeat(body.function_name, body.container_names)),
+            Manager.use((manager) =>
+              manager.heartbeat(body.function_name, body.container_names, headers["x-irori-gateway"])
+            ),
             (unknown) => Response.json({ status: "ok", unknown })
           )
         ),
-      { parse: "json", body: heartbeatBody, detail: heartbeatOperation }
+      { parse: "json", headers: gatewayHeaders, body: heartbeatBody, detail: heartbeatOperation }
     )
     .get(
       "/containers/sync",
-      ({ request }) =>
+      ({ headers, request }) =>
         respond(
           runtime,
           request,
           Effect.map(
-            Manager.use((manager) => manager.list),
+            Manager.use((manager) => manager.sync(headers["x-irori-gateway"])),
             (leases) => Response.json({ containers: leases.map(workerInfo) })
           )
         ),
-      { detail: syncOperation }
+      { headers: gatewayHeaders, detail: syncOperation }
     )
     .delete(
       "/containers/:id",

@@ -43,7 +43,9 @@ const workerExample: (typeof SyncResponse.Type)["containers"][number] = Schema.d
       status: "running",
       function_name: "echo",
       version: "$LATEST",
-      transport: "runtime-api"
+      transport: "runtime-api",
+      fingerprint: "f3d9cdaac29046c0",
+      gateway: "4f0a8a1e0f0d"
     }
   ]
 }).containers[0]!
@@ -125,6 +127,14 @@ const idParameter = {
   schema: { type: "string" },
   example: "lambda-echo-2633d28a"
 }
+const gatewayParameter = {
+  in: "header",
+  name: "X-Irori-Gateway",
+  description:
+    "What the gateway calls itself: it has workers of its own. Without it, whose a worker is does not count.",
+  schema: { type: "string" },
+  example: "4f0a8a1e0f0d"
+}
 const traceParameter = {
   in: "header",
   name: "X-Amzn-Trace-Id",
@@ -141,8 +151,8 @@ export const ensureOperation = {
   tags,
   security,
   summary: "Have one worker of a function",
-  description: "Answers with a running worker of the function, and starts one if there is none.",
-  parameters: [traceParameter],
+  description: "Answers with a running worker that the gateway has of the function, and starts one if there is none.",
+  parameters: [gatewayParameter, traceParameter],
   requestBody: body(EnsureRequest, {
     image: { function_name: "echo", image: "echo:latest", env: { GREETING: "hello" } },
     function: { function_name: "echo", function: functionExample }
@@ -162,7 +172,7 @@ export const provisionOperation = {
     "Starts `count` workers at once and answers when all are ready. When one fails, or the caller leaves, none is left. " +
     "`function` is the function as the gateway knows it; a caller that has none names an `image` (by default " +
     "`<function_name>:latest`), which then gets its events over the emulator in it.",
-  parameters: [traceParameter],
+  parameters: [gatewayParameter, traceParameter],
   requestBody: body(ProvisionRequest, {
     function: { function_name: "echo", function: functionExample, count: 2 },
     image: { function_name: "echo", image: "echo:latest", env: { GREETING: "hello" }, count: 1 },
@@ -183,12 +193,13 @@ export const heartbeatOperation = {
   security,
   summary: "Say which workers are in use",
   description: "A worker that no heartbeat names for longer than the manager's idle timeout is removed.",
+  parameters: [gatewayParameter],
   requestBody: body(HeartbeatRequest, {
     heartbeat: { function_name: "echo", container_names: ["lambda-echo-2633d28a"] }
   }),
   responses: {
     200: {
-      description: "Heard. `unknown` are those that do not run: the gateway should forget them.",
+      description: "Heard. `unknown` are those that do not run, or are another gateway's: to be forgotten.",
       content: json(HeartbeatResponse, { status: "ok", unknown: [] })
     },
     400: malformed,
@@ -255,9 +266,14 @@ export const syncOperation = {
   tags,
   security,
   summary: "List the running workers",
+  description:
+    "A gateway that says its name is told what it may adopt: its own workers, without those that are still at an event " +
+    "whose caller has left.",
+  parameters: [gatewayParameter],
   responses: {
-    200: { description: "All of them.", content: json(SyncResponse, { containers: [workerExample] }) },
+    200: { description: "Which there are.", content: json(SyncResponse, { containers: [workerExample] }) },
     401: unauthorized,
+    422: invalid,
     500: fault
   }
 } as DocumentDecoration
@@ -268,7 +284,8 @@ export const invokeOperation = {
   security,
   summary: "Give a worker an event",
   description:
-    "For workers whose Runtime API this manager serves. Waits for the answer; a caller that leaves gives it up.",
+    "For workers whose Runtime API this manager serves. Waits for the answer. A worker whose caller leaves is not to be " +
+    "had until it is done with the event; one that is not done within the function's timeout is ended.",
   parameters: [
     idParameter,
     {

@@ -35,7 +35,8 @@ export const layer = (options: ManagerClientOptions) =>
         const body = encodeRequest({ function_name: config.name, function: config, count: 1, dry_run: false })
         const headers = [["X-Amzn-Trace-Id", yield* traceId] as const]
         const { workers } = yield* manager
-          .call({ method: "POST", path: "/containers/provision", headers, body }, readProvisioned)
+          // A worker that a manager had begun to start when it went away is its next run's to remove.
+          .call({ method: "POST", path: "/containers/provision", headers, body, isPatient: true }, readProvisioned)
           .pipe(Effect.mapError((error) => failed(failureOf(error))))
         const worker = workers[0]
         if (worker !== undefined) return workerOf(worker)

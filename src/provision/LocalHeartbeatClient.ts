@@ -1,18 +1,12 @@
-/** HeartbeatClient for a gateway that shares its process with the manager: nobody else's workers are there. */
+/** HeartbeatClient for a gateway that shares its process with the manager, which treats it like any other. */
 import { Effect, Layer } from "effect"
 import { HeartbeatClient } from "./HeartbeatClient.ts"
-import { Provisioner } from "./Provisioner.ts"
+import { localGateway } from "./LocalProvisionClient.ts"
+import { Manager } from "./Manager.ts"
 
 export const layer = Layer.effect(
   HeartbeatClient,
-  Effect.gen(function* () {
-    const provisioner = yield* Provisioner
-    return HeartbeatClient.of({
-      send: (_name, workers) =>
-        Effect.map(provisioner.list, (running) => {
-          const known = new Set(running.map(({ id }) => id))
-          return workers.filter((id) => !known.has(id))
-        })
-    })
-  })
+  Effect.map(Manager, (manager) =>
+    HeartbeatClient.of({ send: (name, workers) => manager.heartbeat(name, workers, localGateway) })
+  )
 )

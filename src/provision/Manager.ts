@@ -1,15 +1,15 @@
 /**
- * What a manager does for gateways in other processes: batches of workers, all or none; leases, so that a gateway
- * that died leaves nothing running; events for workers that only this process can reach. How a worker starts is the
- * provisioner's, how it gets an event the worker client's.
+ * What a manager does for gateways: batches of workers, all or none; leases, so that a gateway that died leaves nothing
+ * running, and finds its workers again when it is back in time; events for workers that only this process can reach.
+ * How a worker starts is the provisioner's, how it gets an event the worker client's.
  */
 import { realpathSync } from "node:fs"
 import { isAbsolute, relative, resolve } from "node:path"
-import { Clock, Context, Duration, Effect, Layer, Schedule, Schema, Semaphore } from "effect"
+import { Clock, Context, Duration, Effect, Exit, Fiber, Layer, Option, Schedule, Schema, Semaphore } from "effect"
 import type { FunctionConfig } from "../domain/FunctionConfig.ts"
 import type { FunctionName } from "../domain/FunctionName.ts"
 import type { Invocation } from "../domain/Invocation.ts"
-import { type Worker, WorkerId } from "../domain/Worker.ts"
+import { type GatewayId, type Worker, WorkerId } from "../domain/Worker.ts"
 import { type WorkerAnswer, WorkerClient, type WorkerLost } from "../invoke/WorkerClient.ts"
 import { Provisioner, type StartFailed, type WorkerGone } from "./Provisioner.ts"
 import { type Lease, WorkerLeases } from "./WorkerLeases.ts"
@@ -56,18 +56,38 @@ export class Manager extends Context.Service<
   Manager,
   {
     /**
-     * Starts `count` workers at once and waits until all are ready. When one fails, or on interruption, none is left.
+     * Starts `count` workers for `gateway` at once and waits until all are ready. When one fails, or on interruption,
+     * none is left.
      */
-    readonly provision: (config: FunctionConfig, count: number) => Effect.Effect<ReadonlyArray<Lease>, ProvisionRefusal>
+    readonly provision: (
+      config: FunctionConfig,
+      count: number,
+      gateway?: GatewayId
+    ) => Effect.Effect<ReadonlyArray<Lease>, ProvisionRefusal>
     /** Fails where `provision` would before it starts anything. */
     readonly check: (
       config: FunctionConfig,
       count: number
     ) => Effect.Effect<void, CodeOutsideRoots | WorkerLimitReached>
-    /** A running worker of this function and version, started if there is none. Calls for one function take turns. */
-    readonly ensure: (config: FunctionConfig) => Effect.Effect<Worker, ProvisionRefusal>
-    /** Renews the leases of `ids`. Answers with those that are not running workers of this function. */
-    readonly heartbeat: (name: FunctionName, ids: ReadonlyArray<WorkerId>) => Effect.Effect<ReadonlyArray<WorkerId>>
+    /**
+     * A running worker of this function and version that was started for `gateway`, started if there is none. Calls
+     * for one function take turns.
+     */
+    readonly ensure: (config: FunctionConfig, gateway?: GatewayId) => Effect.Effect<Worker, ProvisionRefusal>
+    /**
+     * Renews the leases of `ids`. Answers with those that are not running workers of this function; a gateway that
+     * gives its name is also told those that are another's, whose leases it does not renew.
+     */
+    readonly heartbeat: (
+      name: FunctionName,
+      ids: ReadonlyArray<WorkerId>,
+      gateway?: GatewayId
+    ) => Effect.Effect<ReadonlyArray<WorkerId>>
+    /**
+     * What a gateway may adopt when it starts again: its own workers, without those that are still at an event whose
+     * caller has left. Whoever gives no name sees all there are.
+     */
+    readonly sync: (gateway?: GatewayId) => Effect.Effect<ReadonlyArray<Lease>>
     /** Ends a worker and waits until it is gone. */
     readonly remove: (id: WorkerId) => Effect.Effect<void, WorkerUnknown>
     /** Stops the clock of an idle worker. Its lease runs on: it has to be named in heartbeats like any other. */
@@ -76,7 +96,11 @@ export class Manager extends Context.Service<
     readonly resume: (id: WorkerId) => Effect.Effect<void, WorkerGone>
     /** The running workers, paused ones included. */
     readonly list: Effect.Effect<ReadonlyArray<Lease>>
-    /** Gives an event to a worker and waits for the answer, without limit: the time limit is the gateway's. */
+    /**
+     * Gives an event to a worker and waits for the answer, without limit: the time limit is the gateway's. Interrupted,
+     * it leaves the worker at its event until that is done or the function's timeout is over, which ends the worker;
+     * until then the worker is not to be had.
+     */
     readonly invoke: (id: WorkerId, event: WorkerEvent) => Effect.Effect<WorkerAnswer, WorkerUnknown | WorkerLost>
   }
 >()("irori/provision/Manager") {}
@@ -93,10 +117,20 @@ export const layer = (options: ManagerOptions) =>
       const client = yield* WorkerClient
       const leases = new WorkerLeases()
       const turns = new Map<FunctionName, Semaphore.Semaphore>()
+      const scope = yield* Effect.scope
+      /** Still at an event that nobody waits for. */
+      const abandoned = new Set<WorkerId>()
       let starting = 0
       const now = () => clock.currentTimeMillisUnsafe()
 
       const list = Effect.map(provisioner.list, (running) => leases.reconcile(running, now()))
+
+      const usable = Effect.map(list, (running) => running.filter(({ worker }) => !abandoned.has(worker.id)))
+
+      const sync = (gateway?: GatewayId) =>
+        gateway === undefined
+          ? list
+          : Effect.map(usable, (running) => running.filter(({ worker }) => isOf(worker, gateway)))
 
       const stop = (worker: Worker) =>
         Effect.andThen(
@@ -115,11 +149,11 @@ export const layer = (options: ManagerOptions) =>
         }
       })
 
-      const startAll = (config: FunctionConfig, count: number) =>
+      const startAll = (config: FunctionConfig, count: number, gateway: GatewayId | undefined) =>
         Effect.suspend(() => {
           const started: Array<Worker> = []
           const startOne = Effect.uninterruptibleMask((restore) =>
-            Effect.tap(restore(provisioner.start(config)), (worker) =>
+            Effect.tap(restore(provisioner.start(config, gateway)), (worker) =>
               Effect.sync(() => {
                 started.push(worker)
                 leases.grant(worker, config, now())
@@ -131,11 +165,15 @@ export const layer = (options: ManagerOptions) =>
           )
         })
 
-      const provision = Effect.fn("Manager.provision")(function* (config: FunctionConfig, count: number) {
+      const provision = Effect.fn("Manager.provision")(function* (
+        config: FunctionConfig,
+        count: number,
+        gateway?: GatewayId
+      ) {
         const workers = yield* Effect.acquireUseRelease(
           // The places are taken in the same step that finds them free.
           Effect.tap(check(config, count), () => Effect.sync(() => (starting += count))),
-          () => startAll(config, count),
+          () => startAll(config, count, gateway),
           () => Effect.sync(() => (starting -= count))
         )
         return workers.map(
@@ -156,32 +194,37 @@ export const layer = (options: ManagerOptions) =>
           Effect.sync(() => leases.resume(id, now()))
         )
 
-      const ensure = Effect.fn("Manager.ensure")(function* (config: FunctionConfig) {
+      const ensure = Effect.fn("Manager.ensure")(function* (config: FunctionConfig, gateway?: GatewayId) {
         const turn = turns.get(config.name) ?? Semaphore.makeUnsafe(1)
         turns.set(config.name, turn)
         return yield* turn.withPermit(
           Effect.gen(function* () {
-            const running = (yield* list).find(
+            const running = (yield* usable).find(
               ({ worker }) =>
                 worker.functionName === config.name &&
                 worker.version === config.version &&
-                worker.transport === config.transport
+                worker.transport === config.transport &&
+                worker.gateway === gateway
             )
-            if (running === undefined) return (yield* provision(config, 1))[0]!.worker
+            if (running === undefined) return (yield* provision(config, 1, gateway))[0]!.worker
             leases.renew(running.worker.id, now())
             if (!running.paused) return running.worker
             return yield* resume(running.worker.id).pipe(
               Effect.as(running.worker),
-              Effect.catchTag("WorkerGone", () => Effect.map(provision(config, 1), (leases) => leases[0]!.worker))
+              Effect.catchTag("WorkerGone", () =>
+                Effect.map(provision(config, 1, gateway), (leases) => leases[0]!.worker)
+              )
             )
           })
         )
       })
 
-      const heartbeat = (name: FunctionName, ids: ReadonlyArray<WorkerId>) =>
+      const heartbeat = (name: FunctionName, ids: ReadonlyArray<WorkerId>, gateway?: GatewayId) =>
         Effect.map(list, (running) => {
           const known = new Set(
-            running.filter(({ worker }) => worker.functionName === name).map(({ worker }) => worker.id)
+            running
+              .filter(({ worker }) => worker.functionName === name && isOf(worker, gateway))
+              .map(({ worker }) => worker.id)
           )
           return ids.filter((id) => !(known.has(id) && leases.renew(id, now())))
         })
@@ -194,10 +237,31 @@ export const layer = (options: ManagerOptions) =>
 
       const invoke = Effect.fnUntraced(function* (id: WorkerId, event: WorkerEvent) {
         const { config, worker } = leases.find(id) ?? {}
-        if (worker === undefined || config === undefined) return yield* new WorkerUnknown({ id })
+        if (worker === undefined || config === undefined || abandoned.has(id)) return yield* new WorkerUnknown({ id })
         leases.renew(id, now())
-        return yield* client.send(worker, config, { ...event, functionName: worker.functionName })
+        const untilMillis = now() + Duration.toMillis(config.timeout)
+        return yield* Effect.uninterruptibleMask((restore) =>
+          Effect.flatMap(
+            Effect.forkIn(client.send(worker, config, { ...event, functionName: worker.functionName }), scope, {
+              startImmediately: true
+            }),
+            (answer) =>
+              Effect.onInterrupt(restore(Fiber.join(answer)), () => {
+                abandoned.add(id)
+                const limit = Duration.millis(Math.max(0, untilMillis - now()))
+                return Effect.forkIn(abandon(worker, answer, limit), scope)
+              })
+          )
+        )
       })
+
+      const abandon = (worker: Worker, answer: Fiber.Fiber<WorkerAnswer, WorkerLost>, limit: Duration.Duration) =>
+        Effect.gen(function* () {
+          const done = yield* Effect.timeoutOption(Fiber.await(answer), limit)
+          if (Option.isSome(done) && Exit.isSuccess(done.value)) return
+          yield* stop(worker)
+          yield* Fiber.interrupt(answer)
+        }).pipe(Effect.ensuring(Effect.sync(() => abandoned.delete(worker.id))))
 
       const removeExpired = Effect.gen(function* () {
         const oldest = now() - Duration.toMillis(options.idleTimeout)
@@ -215,9 +279,13 @@ export const layer = (options: ManagerOptions) =>
       const interval = Duration.min(Duration.minutes(1), options.idleTimeout)
       yield* Effect.forkScoped(Effect.repeat(removeExpired, Schedule.spaced(interval)))
 
-      return Manager.of({ provision, check, ensure, heartbeat, remove, pause, resume, list, invoke })
+      return Manager.of({ provision, check, ensure, heartbeat, sync, remove, pause, resume, list, invoke })
     })
   )
+
+/** Whoever gives no name is not told whose a worker is. */
+const isOf = (worker: Worker, gateway: GatewayId | undefined): boolean =>
+  gateway === undefined || worker.gateway === gateway
 
 /** Links are followed: a folder inside a root that leads out of it is outside. */
 const isInside = (roots: ReadonlyArray<string>, path: string): boolean =>

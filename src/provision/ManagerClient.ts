@@ -1,5 +1,6 @@
 /** Speaks HTTP to a manager in another process: where it is, the token, the time limit, what a failure looks like. */
-import { Data, Duration, Effect, Option, Schema } from "effect"
+import { Data, Duration, Effect, Option, Schedule, Schema } from "effect"
+import type { GatewayId } from "../domain/Worker.ts"
 import {
   type Address,
   type ConnectFailed,
@@ -16,6 +17,10 @@ export interface ManagerClientOptions {
   readonly token: string
   /** `ORCHESTRATOR_TIMEOUT`: the longest a manager may take for anything but an invocation, the start of a worker included. */
   readonly timeout: Duration.Duration
+  /** What this gateway calls itself, so that it has workers of its own. It stays the same when it starts again. */
+  readonly gatewayId?: GatewayId
+  /** How long a start waits for a manager that is not there, since it may be starting again. Default 10 s. */
+  readonly patience?: Duration.Duration
 }
 
 /** No answer, or not one that the protocol has. Its message is a line for a person. */
@@ -34,9 +39,17 @@ export class ManagerRefused extends Data.TaggedError("ManagerRefused")<{
   }
 }
 
+/** Soon at first, then twice a second. */
+const again = (patience: Duration.Duration) =>
+  Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("500 millis")]).pipe(
+    Schedule.upTo({ duration: patience })
+  )
+
 type Call = Pick<HttpRequest, "method" | "path"> & {
   readonly headers?: HttpRequest["headers"]
   readonly body?: unknown
+  /** Sent again for a while when the manager is not there or goes away, though it may have begun with it. */
+  readonly isPatient?: boolean
 }
 
 /** Reads the JSON of an answer. */
@@ -51,6 +64,8 @@ export class ManagerClient {
   readonly #options: ManagerClientOptions
   readonly #address: Address
   readonly #prefix: string
+  readonly #headers: HttpRequest["headers"]
+  readonly #again: ReturnType<typeof again>
 
   private constructor(http: HttpClient, options: ManagerClientOptions) {
     const url = new URL(options.managerUrl)
@@ -64,6 +79,11 @@ export class ManagerClient {
     }
     this.#prefix = url.pathname.replace(/\/+$/, "")
     this.url = url.origin + this.#prefix
+    this.#again = again(options.patience ?? Duration.seconds(10))
+    this.#headers = [
+      ["Authorization", `Bearer ${options.token}`],
+      ...(options.gatewayId === undefined ? [] : [["X-Irori-Gateway", options.gatewayId] as const])
+    ]
   }
 
   /** A client whose connections end with the scope. */
@@ -75,7 +95,7 @@ export class ManagerClient {
     return this.#http.send(this.#address, {
       ...request,
       path: this.#prefix + request.path,
-      headers: [...request.headers, ["Authorization", `Bearer ${this.#options.token}`]]
+      headers: [...request.headers, ...this.#headers]
     })
   }
 
@@ -83,7 +103,8 @@ export class ManagerClient {
   call<A>(call: Call, answer: Answer<A>): Effect.Effect<A, ManagerSilent | ManagerRefused> {
     const body = call.body === undefined ? new Uint8Array() : Buffer.from(JSON.stringify(call.body))
     const headers = [...(call.headers ?? []), ["Content-Type", "application/json"] as const]
-    return this.send({ method: call.method, path: call.path, headers, body }).pipe(
+    const sent = this.send({ method: call.method, path: call.path, headers, body })
+    return (call.isPatient === true ? Effect.retry(sent, this.#again) : sent).pipe(
       Effect.mapError((error) => this.silent(error)),
       Effect.timeoutOrElse({
         duration: this.#options.timeout,

@@ -2,7 +2,7 @@
 import { Effect, Schema } from "effect"
 import { FunctionConfig, Transport } from "../domain/FunctionConfig.ts"
 import { FunctionName } from "../domain/FunctionName.ts"
-import { StartFailure, Worker, WorkerExit, WorkerId } from "../domain/Worker.ts"
+import { GatewayId, StartFailure, Worker, WorkerExit, WorkerId } from "../domain/Worker.ts"
 import type { Lease } from "./WorkerLeases.ts"
 
 const ofFunction = {
@@ -59,7 +59,11 @@ export const WorkerInfo = Schema.Struct({
   status: Schema.Literals(["running", "paused"]),
   function_name: FunctionName,
   version: Schema.String,
-  transport: Transport
+  transport: Transport,
+  /** Of the configuration that it was started with. */
+  fingerprint: Schema.optionalKey(Schema.String),
+  /** Whom it was started for. */
+  gateway: Schema.optionalKey(GatewayId)
 })
 export type WorkerInfo = typeof WorkerInfo.Type
 
@@ -96,6 +100,9 @@ export const EventHeaders = Schema.Struct({
   "x-irori-qualifier": Schema.optionalKey(Schema.String)
 })
 
+/** Who asks. Without it, whose a worker is does not count. */
+export const GatewayHeaders = Schema.Struct({ "x-irori-gateway": Schema.optionalKey(GatewayId) })
+
 /** Of an answer: the type of the function's error, percent-encoded. */
 export const errorTypeHeader = "x-irori-error-type"
 
@@ -109,7 +116,9 @@ export const workerInfo = ({ lastUsedMillis, paused, worker }: Lease): WorkerInf
   status: paused ? "paused" : "running",
   function_name: worker.functionName,
   version: worker.version,
-  transport: worker.transport
+  transport: worker.transport,
+  ...(worker.fingerprint === undefined ? {} : { fingerprint: worker.fingerprint }),
+  ...(worker.gateway === undefined ? {} : { gateway: worker.gateway })
 })
 
 export const workerOf = (info: WorkerInfo): Worker =>
@@ -120,5 +129,7 @@ export const workerOf = (info: WorkerInfo): Worker =>
     transport: info.transport,
     host: info.ip_address,
     port: info.port,
-    createdAtMillis: Math.round(info.created_at * 1000)
+    createdAtMillis: Math.round(info.created_at * 1000),
+    ...(info.fingerprint === undefined ? {} : { fingerprint: info.fingerprint }),
+    ...(info.gateway === undefined ? {} : { gateway: info.gateway })
   })

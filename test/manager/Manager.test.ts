@@ -2,14 +2,16 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Fiber, Layer } from "effect"
+import { Deferred, Duration, Effect, Exit, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { CodeFolder, CodeImage } from "../../src/domain/FunctionConfig.ts"
 import { FunctionName } from "../../src/domain/FunctionName.ts"
-import { WorkerId } from "../../src/domain/Worker.ts"
+import { GatewayId, WorkerId } from "../../src/domain/Worker.ts"
+import { WorkerLost } from "../../src/invoke/WorkerClient.ts"
 import * as ManagerLayer from "../../src/provision/Manager.ts"
-import { Manager } from "../../src/provision/Manager.ts"
+import { Manager, WorkerUnknown } from "../../src/provision/Manager.ts"
 import { StartFailed } from "../../src/provision/Provisioner.ts"
+import type { Lease } from "../../src/provision/WorkerLeases.ts"
 import { functionConfig, hello, invocation, worker } from "../support/functions.ts"
 import { FakeMachine } from "./fakes.ts"
 
@@ -239,6 +241,94 @@ describe("Manager", () => {
         expect(machine.events).toEqual([invocation()])
         expect((yield* Effect.flip(manager.invoke(WorkerId.make("w-9"), invocation())))._tag).toBe("WorkerUnknown")
         expect((yield* Effect.flip(manager.remove(WorkerId.make("w-9"))))._tag).toBe("WorkerUnknown")
+      })
+    )
+  })
+
+  const one = GatewayId.make("one")
+
+  /** A worker of `one` whose event is answered by `done`, and whose caller has left it. */
+  const abandoned = (
+    body: (
+      manager: Manager["Service"],
+      done: Deferred.Deferred<void, WorkerLost>,
+      machine: FakeMachine
+    ) => Effect.Effect<void>
+  ) => {
+    const machine = new FakeMachine()
+    return withManager(machine, (manager) =>
+      Effect.gen(function* () {
+        const done = yield* Deferred.make<void, WorkerLost>()
+        machine.onEvent = (_, { payload }) => Effect.as(Deferred.await(done), { payload })
+        yield* Effect.orDie(manager.provision(config, 1, one))
+        const caller = yield* Effect.forkChild(manager.invoke(WorkerId.make("w-1"), invocation()), {
+          startImmediately: true
+        })
+        yield* Fiber.interrupt(caller)
+        yield* body(manager, done, machine)
+      })
+    )
+  }
+  const idsOf = (leases: ReadonlyArray<Lease>) => leases.map(({ worker }) => worker.id)
+
+  it.effect("keeps a worker whose caller left until it is done, and lets nobody have it before", () =>
+    abandoned((manager, done) =>
+      Effect.gen(function* () {
+        expect(idsOf(yield* manager.sync(one))).toEqual([])
+        expect(idsOf(yield* manager.sync())).toEqual(["w-1"])
+        const refused = yield* Effect.exit(manager.invoke(WorkerId.make("w-1"), invocation()))
+        expect(refused).toEqual(Exit.fail(new WorkerUnknown({ id: WorkerId.make("w-1") })))
+        yield* Deferred.succeed(done, undefined)
+        yield* TestClock.adjust("0 millis")
+        expect(idsOf(yield* manager.sync(one))).toEqual(["w-1"])
+        const answer = yield* Effect.orDie(manager.invoke(WorkerId.make("w-1"), invocation()))
+        expect(answer.payload).toEqual(invocation().payload)
+      })
+    )
+  )
+
+  it.effect("ends a worker whose caller left when the function's timeout is over", () =>
+    abandoned((manager, _, machine) =>
+      Effect.gen(function* () {
+        yield* TestClock.adjust(Duration.subtract(config.timeout, Duration.millis(1)))
+        expect(idsOf(yield* manager.sync())).toEqual(["w-1"])
+        yield* TestClock.adjust("1 millis")
+        expect(idsOf(yield* manager.sync())).toEqual([])
+        expect(machine.calls).toContain("stop w-1")
+      })
+    )
+  )
+
+  it.effect("ends a worker that broke off after its caller left", () =>
+    abandoned((manager, done, machine) =>
+      Effect.gen(function* () {
+        const id = WorkerId.make("w-1")
+        yield* Deferred.fail(done, new WorkerLost({ workerId: id, began: true, target: "", cause: new Error("lost") }))
+        yield* TestClock.adjust("0 millis")
+        expect(idsOf(yield* manager.sync())).toEqual([])
+        expect(machine.calls).toContain("stop w-1")
+      })
+    )
+  )
+
+  it.effect("removes a worker whose caller left, when it is asked to", () =>
+    abandoned((manager, _, machine) =>
+      Effect.gen(function* () {
+        yield* Effect.orDie(manager.remove(WorkerId.make("w-1")))
+        expect(machine.running.size).toBe(0)
+      })
+    )
+  )
+
+  it.effect("ensures a worker for each gateway that asks for one", () => {
+    const machine = new FakeMachine()
+    return withManager(machine, (manager) =>
+      Effect.gen(function* () {
+        const { id } = yield* manager.ensure(config, one)
+        expect((yield* manager.ensure(config, GatewayId.make("two"))).id).not.toBe(id)
+        expect((yield* manager.ensure(config)).id).not.toBe(id)
+        expect((yield* manager.ensure(config, one)).id).toBe(id)
+        expect(machine.running.size).toBe(3)
       })
     )
   })

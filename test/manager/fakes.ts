@@ -4,6 +4,7 @@ import type { FunctionConfig } from "../../src/domain/FunctionConfig.ts"
 import type { Invocation } from "../../src/domain/Invocation.ts"
 import type { Worker, WorkerId } from "../../src/domain/Worker.ts"
 import { type WorkerAnswer, WorkerClient, type WorkerLost } from "../../src/invoke/WorkerClient.ts"
+import { fingerprint } from "../../src/provision/fingerprint.ts"
 import { Provisioner, type StartFailed, type WorkerDeath, WorkerGone } from "../../src/provision/Provisioner.ts"
 import { worker } from "../support/functions.ts"
 
@@ -24,14 +25,16 @@ export class FakeMachine {
     Provisioner,
     Effect.map(PubSub.unbounded<WorkerDeath>(), (deaths) =>
       Provisioner.of({
-        start: (config) =>
+        start: (config, gateway) =>
           Effect.suspend(() => {
             const nth = this.configs.push(config)
             const started = worker(`w-${nth}`, {
               functionName: config.name,
               version: config.version,
               transport: config.transport,
-              port: 1000 + nth
+              port: 1000 + nth,
+              fingerprint: fingerprint(config),
+              ...(gateway === undefined ? {} : { gateway })
             })
             this.calls.push(`start ${started.id}`)
             return this.onStart(nth).pipe(

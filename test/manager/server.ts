@@ -7,7 +7,7 @@ import { FakeMachine } from "./fakes.ts"
 
 export const token = "a token that both sides have"
 
-export const managerServer = (options: Partial<Manager.ManagerOptions> = {}) =>
+export const managerServer = (options: Partial<Manager.ManagerOptions> = {}, port = 0) =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const machine = new FakeMachine()
@@ -18,7 +18,7 @@ export const managerServer = (options: Partial<Manager.ManagerOptions> = {}) =>
       )
       const app = manager(runtime, { token }).listen({
         hostname: "127.0.0.1",
-        port: 0,
+        port,
         reusePort: false,
         idleTimeout: 0
       })

@@ -3,7 +3,8 @@ import { Deferred, Duration, Effect, Exit, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { CodeFolder } from "../../src/domain/FunctionConfig.ts"
 import type { StartFailure } from "../../src/domain/Worker.ts"
-import { WorkerId } from "../../src/domain/Worker.ts"
+import { GatewayId, WorkerId } from "../../src/domain/Worker.ts"
+import { fingerprint } from "../../src/provision/fingerprint.ts"
 import { HeartbeatClient } from "../../src/provision/HeartbeatClient.ts"
 import * as HttpHeartbeatClient from "../../src/provision/HttpHeartbeatClient.ts"
 import * as HttpProvisionClient from "../../src/provision/HttpProvisionClient.ts"
@@ -19,6 +20,19 @@ const config = functionConfig({
   timeout: Duration.seconds(9),
   description: "says hello"
 })
+
+const info = {
+  id: "lambda-hello-1",
+  name: "lambda-hello-1",
+  ip_address: "127.0.0.1",
+  port: 1234,
+  created_at: 1768212000,
+  last_used_at: 1768212000,
+  status: "running",
+  function_name: hello,
+  version: "$LATEST",
+  transport: "runtime-api"
+}
 
 const withClients = <A, E>(
   options: ManagerClientOptions,
@@ -178,17 +192,73 @@ describe("a gateway's clients against a manager in another process", () => {
     })
   )
 
-  it.effect("a manager that is not there is an engine that is not there", () =>
+  it.live("a manager that is not there for long is an engine that is not there", () =>
     Effect.gen(function* () {
       const { port } = yield* Effect.scoped(rawServer(() => {}))
       const url = `http://127.0.0.1:${port}`
-      yield* withClients(clientOptions(url), (provision, heartbeat) =>
+      yield* withClients({ ...clientOptions(url), patience: Duration.millis(100) }, (provision, heartbeat) =>
         Effect.gen(function* () {
           const { failure } = yield* Effect.flip(provision.provision(config))
           expect(failure.reason).toBe("EngineUnavailable")
           expect(failure.detail).toContain(`The manager at ${url} cannot be reached: `)
           expect(Exit.isFailure(yield* Effect.exit(heartbeat.send(hello, [])))).toBe(true)
         })
+      )
+    })
+  )
+
+  it.live("a start waits for a manager that is not there yet", () =>
+    Effect.gen(function* () {
+      const { port } = yield* Effect.scoped(rawServer(() => {}))
+      yield* withClients(clientOptions(`http://127.0.0.1:${port}`), ({ provision }) =>
+        Effect.gen(function* () {
+          const asked = yield* Effect.forkChild(provision(config), { startImmediately: true })
+          // Refused at once, and so for some time.
+          yield* Effect.sleep("200 millis")
+          expect(asked.pollUnsafe()).toBeUndefined()
+          const { machine } = yield* managerServer({}, port)
+          expect(yield* Fiber.join(asked)).toEqual([...machine.running.values()][0])
+        }).pipe(Effect.scoped)
+      )
+    })
+  )
+
+  it.live("a start is asked for again when its manager goes away in the middle", () =>
+    Effect.gen(function* () {
+      const server = yield* rawServer(({ body }, socket) => {
+        if (server.requests.length === 1) return socket.destroy()
+        expect(body).toEqual(server.requests[0]!.body)
+        socket.write(response(200, JSON.stringify({ workers: [info] })))
+      })
+      yield* withClients(clientOptions(`http://127.0.0.1:${server.port}`), ({ provision }) =>
+        Effect.gen(function* () {
+          expect((yield* provision(config)).id).toBe(info.id)
+          expect(server.requests.length).toBe(2)
+        })
+      )
+    })
+  )
+
+  it.effect("each of two gateways has its own workers, and learns that another's are not", () =>
+    Effect.gen(function* () {
+      const { url } = yield* managerServer()
+      const as = (name: string) => ({ ...clientOptions(url), gatewayId: GatewayId.make(name) })
+      yield* withClients(as("one"), (one, heartbeatOfOne) =>
+        withClients(as("two"), (two, heartbeatOfTwo) =>
+          Effect.gen(function* () {
+            const ofOne = yield* one.provision(config)
+            const ofTwo = yield* two.provision(config)
+            expect([ofOne.gateway, ofTwo.gateway]).toEqual(["one", "two"])
+            expect(ofOne.fingerprint).toBe(fingerprint(config))
+            expect(yield* one.sync).toEqual([ofOne])
+            expect(yield* two.sync).toEqual([ofTwo])
+            expect(yield* heartbeatOfOne.send(hello, [ofOne.id, ofTwo.id])).toEqual([ofTwo.id])
+            expect(yield* heartbeatOfTwo.send(hello, [ofOne.id, ofTwo.id])).toEqual([ofOne.id])
+          })
+        )
+      )
+      yield* withClients(clientOptions(url), ({ sync }) =>
+        Effect.map(sync, (all) => expect(all.map(({ gateway }) => gateway)).toEqual(["one", "two"]))
       )
     })
   )
