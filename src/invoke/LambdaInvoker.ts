@@ -3,7 +3,7 @@
  * whether the function is to be run at all is the breaker's to decide; which worker, and how long to wait for one, the
  * backend's; what the wire looks like is the client's.
  */
-import { Context, Duration, Effect, Exit, Layer, Schema } from "effect"
+import { Clock, Context, Duration, Effect, Exit, Layer, Schema } from "effect"
 import type { FunctionConfig } from "../domain/FunctionConfig.ts"
 import { FunctionName } from "../domain/FunctionName.ts"
 import type { Invocation, InvocationResult } from "../domain/Invocation.ts"
@@ -75,13 +75,14 @@ export class LambdaInvoker extends Context.Service<
       const measure = yield* InvocationMetrics.make
 
       /** One borrowing of one worker. */
-      const attempt = (config: FunctionConfig, invocation: Invocation) => {
+      const attempt = (config: FunctionConfig, invocation: Invocation, onWorker?: (worker: Worker) => void) => {
         let sent = false
         return Effect.acquireUseRelease(
           backend.acquireWorker(config),
           (worker: Worker) =>
             Effect.suspend(() => {
               sent = true
+              onWorker?.(worker)
               return client.send(worker, config, invocation)
             }).pipe(
               Effect.timeoutOrElse({ duration: config.timeout, orElse: () => Effect.fail(timedOut(config, worker)) })
@@ -91,12 +92,32 @@ export class LambdaInvoker extends Context.Service<
         )
       }
 
+      /**
+       * For an event that never reached its worker, so that another may have it. All that were idle may be lost, as
+       * when their manager has started again: each try takes one of them out of the pool. One that was started since
+       * `sinceMillis` and is lost too is the function's answer.
+       */
+      const again = (
+        config: FunctionConfig,
+        invocation: Invocation,
+        sinceMillis: number,
+        triesLeft: number
+      ): ReturnType<typeof attempt> => {
+        let createdAtMillis = 0
+        return attempt(config, invocation, (worker) => {
+          createdAtMillis = worker.createdAtMillis
+        }).pipe(
+          Effect.catchIf(
+            (error): error is WorkerLost => isUnreached(error) && triesLeft > 0 && createdAtMillis < sinceMillis,
+            () => again(config, invocation, sinceMillis, triesLeft - 1)
+          )
+        )
+      }
+
       const run = (config: FunctionConfig, invocation: Invocation) => {
         const attempts = attempt(config, invocation).pipe(
-          // The event never reached the worker, so another may have it. Once: a second loss is the function's answer.
-          Effect.catchIf(
-            (error): error is WorkerLost => error._tag === "WorkerLost" && !error.began,
-            () => attempt(config, invocation)
+          Effect.catchIf(isUnreached, () =>
+            Effect.flatMap(Clock.currentTimeMillis, (now) => again(config, invocation, now, config.maxCapacity))
           )
         )
         return breaker.protect(config, attempts, workerFailure).pipe(
@@ -157,6 +178,9 @@ type AttemptError = NoCapacity | WorkerStartFailed | WorkerLost | InvocationTime
 /** What a failure says of the function's workers. One that ran out of time did run; a full pool has workers. */
 const workerFailure = (error: AttemptError): string | undefined =>
   error._tag === "WorkerStartFailed" || error._tag === "WorkerLost" ? error.message : undefined
+
+const isUnreached = (error: { readonly _tag: string }): error is WorkerLost =>
+  error instanceof WorkerLost && !error.began
 
 const timedOut = (config: FunctionConfig, worker: Worker) =>
   new InvocationTimedOut({

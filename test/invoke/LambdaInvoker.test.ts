@@ -117,6 +117,45 @@ describe("LambdaInvoker.invoke", () => {
     })
   )
 
+  it.effect("tries every worker that was there before, when all of them are gone, and then one that is started", () =>
+    Effect.gen(function* () {
+      yield* TestClock.adjust("1 second")
+      const gone = functionConfig().maxCapacity
+      let acquired = 0
+      const { call, calls } = invoking({
+        acquire: () => Effect.succeed(worker("w1", { createdAtMillis: ++acquired <= gone ? 999 : 1000 })),
+        send: ({ createdAtMillis }) => (createdAtMillis < 1000 ? Effect.fail(lost(false)) : Effect.succeed(answer))
+      })
+      expect(yield* call()).toMatchObject({ payload: answer.payload })
+      expect(calls.filter((what) => what === "evict").length).toBe(gone)
+      expect(calls.at(-1)).toBe("release")
+    })
+  )
+
+  it.effect("gives up when a worker is gone too that was started for the event", () =>
+    Effect.gen(function* () {
+      yield* TestClock.adjust("1 second")
+      const { call, calls } = invoking({
+        acquire: () => Effect.succeed(worker("w1", { createdAtMillis: 1000 })),
+        send: () => Effect.fail(lost(false))
+      })
+      expect(yield* Effect.flip(call())).toMatchObject({ _tag: "LambdaExecutionError" })
+      expect(calls).toEqual(["acquire", "evict", "acquire", "evict"])
+    })
+  )
+
+  it.effect("tries no more workers than the function may have", () =>
+    Effect.gen(function* () {
+      yield* TestClock.adjust("1 second")
+      const { call, calls } = invoking({
+        acquire: () => Effect.succeed(worker("w1", { createdAtMillis: 0 })),
+        send: () => Effect.fail(lost(false))
+      })
+      yield* Effect.flip(call())
+      expect(calls.filter((what) => what === "evict").length).toBe(functionConfig().maxCapacity + 2)
+    })
+  )
+
   it.effect("does not send an event again that a worker may have begun", () =>
     Effect.gen(function* () {
       const { call, calls } = invoking({ send: () => Effect.fail(lost(true)) })
