@@ -92,6 +92,10 @@ const settings = Config.all({
   pauseIdle: Config.Boolean("ENABLE_CONTAINER_PAUSE").pipe(Config.withDefault(false)),
   /** How long a worker is idle before that; looked at whenever the janitor sweeps. */
   pauseAfter: Seconds("PAUSE_IDLE_SECONDS", 30),
+  /** The most workers that a hot function has idle ahead of its callers, one started for each that is taken. */
+  maxSpares: Whole("IRORI_MAX_SPARES", 0, 0),
+  /** Whether idle times are learned from each function's callers, in place of the one that is set. */
+  adaptiveKeepAlive: Config.Boolean("IRORI_ADAPTIVE_KEEP_ALIVE").pipe(Config.withDefault(false)),
   /** How often the janitor sweeps. */
   heartbeatInterval: Seconds("HEARTBEAT_INTERVAL", 30, 0.1),
   /** No invocation runs longer, whatever its function's timeout. */

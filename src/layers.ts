@@ -15,6 +15,7 @@ import * as DeathWatch from "./pool/DeathWatch.ts"
 import * as Janitor from "./pool/Janitor.ts"
 import { PoolManager } from "./pool/PoolManager.ts"
 import * as WarmStart from "./pool/WarmStart.ts"
+import type { WarmthOptions } from "./pool/Warmth.ts"
 import * as AutoProvisioner from "./provision/AutoProvisioner.ts"
 import { DockerAdaptor } from "./provision/DockerAdaptor.ts"
 import * as DockerProvisioner from "./provision/DockerProvisioner.ts"
@@ -116,8 +117,15 @@ const pools = (settings: Settings) =>
   PoolManager.layer({
     budget: { workers: settings.maxWorkers, megabytes: settings.memoryBudget },
     leaveRunning: settings.role === "gateway",
-    ...(settings.pauseIdle ? { pauseAfter: settings.pauseAfter } : {})
+    ...(settings.pauseIdle ? { pauseAfter: settings.pauseAfter } : {}),
+    ...(settings.maxSpares > 0 || settings.adaptiveKeepAlive ? { warmth: warmth(settings) } : {})
   })
+
+/** A function is hot that is called ten times a minute. */
+const warmth = ({ adaptiveKeepAlive, maxSpares }: Settings): WarmthOptions => ({
+  adaptive: adaptiveKeepAlive,
+  ...(maxSpares > 0 ? { spares: { maxSpares, windowMillis: 60_000, hotCalls: 10 } } : {})
+})
 
 /** What invokes functions, over whatever `ProvisionClient`, `HeartbeatClient` and `WorkerClient` reach. */
 const invoking = (settings: Settings) =>

@@ -15,6 +15,7 @@ import { ProvisionClient } from "../provision/ProvisionClient.ts"
 import { Budget, type Room } from "./Budget.ts"
 import { Freezer } from "./Freezer.ts"
 import { GreedyDual } from "./GreedyDual.ts"
+import { Warmth, type WarmthOptions } from "./Warmth.ts"
 import { type Action, type PoolLimits, type Refusal, WorkerPool } from "./WorkerPool.ts"
 
 /** What a pool holds at one moment. */
@@ -35,6 +36,8 @@ export interface PoolOptions {
   readonly leaveRunning: boolean
   /** Idle workers are paused when they have been idle for so long; absent: never. */
   readonly pauseAfter?: Duration.Duration
+  /** What is learned of each function's callers; absent: nothing. */
+  readonly warmth?: WarmthOptions
 }
 
 export class PoolManager extends Context.Service<
@@ -68,6 +71,7 @@ interface Entry {
   readonly key: string
   config: FunctionConfig
   readonly pool: WorkerPool<Waiter>
+  readonly warmth: Warmth | undefined
 }
 
 /** How often the removal of a worker is tried again, until it is gone. */
@@ -103,7 +107,9 @@ const make = Effect.fnUntraced(function* (options: PoolOptions) {
     const key = keyOf(config.name, config.version)
     const entry = entries.get(key)
     if (entry === undefined) {
-      const created: Entry = { key, config, pool: new WorkerPool<Waiter>(limitsOf(config), budget) }
+      const pool = new WorkerPool<Waiter>(limitsOf(config), budget)
+      const warmth = options.warmth === undefined ? undefined : new Warmth(options.warmth)
+      const created: Entry = { key, config, pool, warmth }
       entries.set(key, created)
       return created
     }
@@ -217,8 +223,22 @@ const make = Effect.fnUntraced(function* (options: PoolOptions) {
       const entry = entryOf(config)
       priorities.touch(entry.key)
       const idle = entry.pool.take()
+      if (entry.warmth !== undefined) learn(entry, entry.warmth, idle === undefined)
       if (idle === undefined) return wait(entry)
       return freezer.isFrozen(idle.id) ? thawed(config, idle) : Effect.succeed(idle)
+    })
+
+  const learn = (entry: Entry, warmth: Warmth, waits: boolean): void => {
+    warmth.called(now(), waits)
+    perform(entry, entry.pool.expect(warmth.advice(now()).spares))
+  }
+
+  const giveBack = (worker: Worker, step: (pool: WorkerPool<Waiter>) => ReadonlyArray<Action<Waiter>>) =>
+    Effect.sync(() => {
+      for (const entry of holdersOf(worker)) {
+        perform(entry, step(entry.pool))
+        if (entry.pool.lent === 0 && entry.pool.waiting === 0) entry.warmth?.fellQuiet(now())
+      }
     })
 
   /** A worker that cannot be thawed is removed, and its borrower gets another one. */
@@ -251,15 +271,9 @@ const make = Effect.fnUntraced(function* (options: PoolOptions) {
     )
   }, Effect.uninterruptible)
 
-  const releaseWorker = (worker: Worker) =>
-    Effect.sync(() => {
-      for (const entry of holdersOf(worker)) perform(entry, entry.pool.release(worker, now()))
-    })
+  const releaseWorker = (worker: Worker) => giveBack(worker, (pool) => pool.release(worker, now()))
 
-  const evictWorker = (worker: Worker) =>
-    Effect.sync(() => {
-      for (const entry of holdersOf(worker)) perform(entry, entry.pool.evict(worker))
-    })
+  const evictWorker = (worker: Worker) => giveBack(worker, (pool) => pool.evict(worker))
 
   /** The pools that may have lent a worker: one that has not does nothing about it. */
   const holdersOf = (worker: Worker): ReadonlyArray<Entry> => {
@@ -273,6 +287,14 @@ const make = Effect.fnUntraced(function* (options: PoolOptions) {
     Effect.sync(() => {
       for (const entry of entries.values()) perform(entry, step(entry.pool))
     })
+
+  const prune = Effect.sync(() => {
+    for (const entry of entries.values()) {
+      const advice = entry.warmth?.advice(now())
+      if (advice !== undefined) perform(entry, entry.pool.expect(advice.spares))
+      perform(entry, entry.pool.prune(now(), advice?.idleTimeoutMillis, advice?.keep))
+    }
+  })
 
   const pause = Effect.suspend(() => {
     const { pauseAfter } = options
@@ -331,10 +353,7 @@ const make = Effect.fnUntraced(function* (options: PoolOptions) {
     Context.add(PoolManager, {
       reconcile,
       adopt,
-      pruneIdle: Effect.andThen(
-        Effect.suspend(() => inEveryPool((pool) => pool.prune(now()))),
-        pause
-      ),
+      pruneIdle: Effect.andThen(prune, pause),
       forget: (ids) =>
         Effect.suspend(() => {
           const gone = [...ids]

@@ -177,13 +177,14 @@ export class WorkerPool<W> {
   }
 
   /**
-   * Takes out workers idle for the idle timeout or longer, but for those that `minCapacity` keeps.
-   * `idleTimeoutMillis` is that of the limits, where nothing better is known.
+   * Takes out workers idle for `idleTimeoutMillis` or longer (that of the limits, where nothing better is known), but
+   * for those that `minCapacity` or `keep` keeps.
    */
-  prune(nowMillis: number, idleTimeoutMillis = this.#limits.idleTimeoutMillis): Array<Action<W>> {
+  prune(nowMillis: number, idleTimeoutMillis = this.#limits.idleTimeoutMillis, keep = 0): Array<Action<W>> {
     const before = nowMillis - idleTimeoutMillis
     const old = this.#idle.findIndex(({ sinceMillis }) => sinceMillis > before)
-    const count = Math.max(0, Math.min(this.#surplus(), old === -1 ? this.#idle.length : old))
+    const surplus = this.size - Math.max(keep, this.#limits.minCapacity)
+    const count = Math.max(0, Math.min(surplus, old === -1 ? this.#idle.length : old))
     return this.#idle.splice(0, count).map(stop)
   }
 

@@ -499,6 +499,45 @@ describe("PoolManager", () => {
     })
   })
 
+  it.effect("has a spare worker started for each that is taken while the function is hot", () => {
+    const spares = { maxSpares: 1, windowMillis: 60_000, hotCalls: 2 }
+    const { layer, log } = pool({ settings: { warmth: { adaptive: false, spares } } })
+    const config = functionConfig({ maxCapacity: 4 })
+    return Effect.gen(function* () {
+      yield* acquire(config)
+      yield* acquire(config)
+      expect(log).toEqual(["+w1", "+w2", "+w3"])
+      expect((yield* acquire(config)).id).toBe("w3")
+      expect(log).toEqual(["+w1", "+w2", "+w3", "+w4"])
+      yield* TestClock.adjust("1 minute")
+      yield* (yield* PoolManager).pruneIdle
+      expect((yield* acquire(config)).id).toBe("w4")
+      expect(log).toHaveLength(4)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("removes the worker of an hourly function early, and has one again before the next call", () => {
+    const { layer, log } = pool({ settings: { warmth: { adaptive: true } } })
+    const config = functionConfig({ idleTimeout: Duration.minutes(5) })
+    return Effect.gen(function* () {
+      const pools = yield* PoolManager
+      for (let hour = 0; hour < 12; hour++) {
+        yield* release(yield* acquire(config))
+        yield* TestClock.adjust("59 minutes")
+        yield* pools.pruneIdle
+        yield* TestClock.adjust("1 minute")
+      }
+      const before = log.length
+      yield* release(yield* acquire(config))
+      yield* TestClock.adjust("1 minute")
+      yield* pools.pruneIdle
+      expect(log.slice(before).map((line) => line[0])).toEqual(["-"])
+      yield* TestClock.adjust("54 minutes")
+      yield* pools.pruneIdle
+      expect(log.slice(before).map((line) => line[0])).toEqual(["-", "+"])
+    }).pipe(Effect.provide(layer))
+  })
+
   it.live("lends no more than the capacity, and loses nothing, in a storm of callers who leave", () => {
     const { layer } = pool({
       provision: () =>
