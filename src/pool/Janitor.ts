@@ -3,9 +3,10 @@
  * pools serve, removes workers that were idle too long and workers that no pool has, and sends a heartbeat for those
  * that are left. One part's failure does not keep the others from their turn.
  */
-import { type Duration, Effect, Layer, Schedule } from "effect"
+import { Clock, type Duration, Effect, Layer, Metric, Schedule } from "effect"
 import type { FunctionName } from "../domain/FunctionName.ts"
 import type { WorkerId } from "../domain/Worker.ts"
+import { janitorLastSweep, janitorSweeps } from "../metrics/metrics.ts"
 import { HeartbeatClient } from "../provision/HeartbeatClient.ts"
 import { ProvisionClient } from "../provision/ProvisionClient.ts"
 import { FunctionRegistry } from "../registry/FunctionRegistry.ts"
@@ -45,6 +46,8 @@ export const layer = (options: { readonly interval: Duration.Duration }) =>
         yield* part("looking for workers that no pool has")(removeStrays)
         const workers = yield* pools.workerIds
         yield* Effect.forEach([...workers], ([name, ids]) => beat(name, ids), { concurrency: 4, discard: true })
+        yield* Metric.update(janitorSweeps, 1)
+        yield* Metric.update(janitorLastSweep, (yield* Clock.currentTimeMillis) / 1000)
       }).pipe(Effect.withSpan("Janitor.sweep"))
 
       yield* Effect.delay(sweep, options.interval).pipe(Effect.repeat(Schedule.forever), Effect.forkScoped)
