@@ -27,8 +27,7 @@ const accepting = (invoke: (attempt: number) => ReturnType<Invoke>, maxEvents = 
   return { attempts, layer: AsyncInvoker.layerMemory({ ...lambdaRetries, maxEvents }).pipe(Layer.provide(invoker)) }
 }
 
-const enqueue = (requestId = "id-1") =>
-  AsyncInvoker.use((async) => async.enqueue(invocation({ requestId })))
+const enqueue = (requestId = "id-1") => AsyncInvoker.use((async) => async.enqueue(invocation({ requestId })))
 
 describe("AsyncInvoker", () => {
   it.effect("returns before the event has run", () => {
@@ -40,22 +39,25 @@ describe("AsyncInvoker", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("tries a failed event again after one minute and after two more, under the same id, and then no more", () => {
-    const { attempts, layer } = accepting(() => failed)
-    return Effect.gen(function* () {
-      yield* enqueue()
-      yield* TestClock.adjust("59 seconds")
-      expect(attempts).toHaveLength(1)
-      yield* TestClock.adjust("1 second")
-      expect(attempts).toHaveLength(2)
-      yield* TestClock.adjust("119 seconds")
-      expect(attempts).toHaveLength(2)
-      yield* TestClock.adjust("1 second")
-      expect(attempts).toEqual(["id-1", "id-1", "id-1"])
-      yield* TestClock.adjust("6 hours")
-      expect(attempts).toHaveLength(3)
-    }).pipe(Effect.provide(layer))
-  })
+  it.effect(
+    "tries a failed event again after one minute and after two more, under the same id, and then no more",
+    () => {
+      const { attempts, layer } = accepting(() => failed)
+      return Effect.gen(function* () {
+        yield* enqueue()
+        yield* TestClock.adjust("59 seconds")
+        expect(attempts).toHaveLength(1)
+        yield* TestClock.adjust("1 second")
+        expect(attempts).toHaveLength(2)
+        yield* TestClock.adjust("119 seconds")
+        expect(attempts).toHaveLength(2)
+        yield* TestClock.adjust("1 second")
+        expect(attempts).toEqual(["id-1", "id-1", "id-1"])
+        yield* TestClock.adjust("6 hours")
+        expect(attempts).toHaveLength(3)
+      }).pipe(Effect.provide(layer))
+    }
+  )
 
   it.effect("takes being throttled for no attempt: it tries after 1 s, 2 s, 4 s, up to every 5 minutes", () => {
     const { attempts, layer } = accepting((attempt) => (attempt <= 3 ? throttled : ok))

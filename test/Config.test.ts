@@ -1,0 +1,85 @@
+import { Duration, Effect, Option } from "effect"
+import { describe, expect, it } from "vitest"
+import { loadSettings } from "../src/Config.ts"
+
+const load = (environment: Record<string, string> = {}) => Effect.runPromise(loadSettings(environment))
+const refusal = (environment: Record<string, string>) =>
+  Effect.runPromise(Effect.flip(loadSettings(environment))).then(({ message }) => message)
+
+describe("loadSettings", () => {
+  it("needs nothing to be set", async () => {
+    const settings = await load()
+    expect(settings).toMatchObject({
+      role: "all",
+      host: "127.0.0.1",
+      port: 3000,
+      provisioner: "auto",
+      logFormat: "pretty"
+    })
+    expect(settings.dockerMaxWorkers).toBe(20)
+    expect(Duration.toSeconds(settings.dockerTimeout)).toBe(60)
+    expect(Option.isNone(settings.apiKey)).toBe(true)
+  })
+
+  it("has the predecessor's settings under their names, in seconds", async () => {
+    const settings = await load({
+      DEFAULT_MAX_CAPACITY: "1",
+      POOL_ACQUIRE_TIMEOUT: "5.5",
+      GATEWAY_IDLE_TIMEOUT_SECONDS: "60",
+      HEARTBEAT_INTERVAL: "10",
+      DOCKER_MAX_WORKERS: "3",
+      DOCKER_CLIENT_TIMEOUT: "2",
+      CONTAINERS_NETWORK: "internal",
+      LAMBDA_PORT: "9000"
+    })
+    expect(settings).toMatchObject({ maxCapacity: 1, dockerMaxWorkers: 3, network: "internal", riePort: 9000 })
+    expect(Duration.toMillis(settings.acquireTimeout)).toBe(5500)
+  })
+
+  it("takes an empty variable for one that is not set", async () => {
+    expect((await load({ IRORI_PORT: "", AWS_REGION: "" })).region).toBe("us-east-1")
+  })
+
+  it("ignores the switch that turned pooling off", async () => {
+    expect(await load({ ENABLE_CONTAINER_POOLING: "false" })).toMatchObject({ maxCapacity: 10 })
+  })
+
+  it("gives a manager a port of its own, and production a log for machines", async () => {
+    expect(await load({ IRORI_ROLE: "manager", NODE_ENV: "production" })).toMatchObject({
+      port: 3001,
+      logFormat: "json"
+    })
+  })
+
+  it("reads which images stand in for AWS's", async () => {
+    const { baseImages } = await load({ IRORI_BASE_IMAGES: "nodejs22.x=my/node:1, python3.13=host:5000/py@sha256:00" })
+    expect([...baseImages]).toEqual([
+      ["nodejs22.x", "my/node:1"],
+      ["python3.13", "host:5000/py@sha256:00"]
+    ])
+  })
+
+  it.each([
+    [
+      "a misspelt choice",
+      { IRORI_ROLE: "gatway" },
+      /^IRORI_ROLE=gatway cannot be used: choose one of all, gateway, manager\.$/
+    ],
+    ["a port that is none", { IRORI_PORT: "65536" }, /^IRORI_PORT=65536 cannot be used: .*65535/],
+    ["a number that is none", { DOCKER_CLIENT_TIMEOUT: "soon" }, /^DOCKER_CLIENT_TIMEOUT=soon cannot be used/],
+    ["no permits at all", { DOCKER_MAX_WORKERS: "0" }, /^DOCKER_MAX_WORKERS=0 cannot be used/],
+    ["an account that is none", { IRORI_ACCOUNT_ID: "12" }, /^IRORI_ACCOUNT_ID=12 cannot be used/],
+    ["a key that is easily guessed", { IRORI_API_KEY: "short" }, /at least 16 characters/],
+    ["an open address without a key", { IRORI_HOST: "0.0.0.0" }, /set IRORI_API_KEY .*or listen on 127\.0\.0\.1/],
+    ["an image without a runtime", { IRORI_BASE_IMAGES: "my/node:1" }, /"my\/node:1" is not of the form runtime=image/]
+  ])("refuses %s in one line that says what to do", async (_, environment, line) => {
+    const message = await refusal(environment as Record<string, string>)
+    expect(message).toMatch(line)
+    expect(message).not.toContain("\n")
+  })
+
+  it("listens to other machines with a key, and a manager does with its token", async () => {
+    expect((await load({ IRORI_HOST: "0.0.0.0", IRORI_API_KEY: "0123456789abcdef" })).host).toBe("0.0.0.0")
+    expect((await load({ IRORI_HOST: "0.0.0.0", IRORI_ROLE: "manager" })).host).toBe("0.0.0.0")
+  })
+})
