@@ -5,6 +5,8 @@ import { Layer, ManagedRuntime } from "effect"
 import { stringify } from "yaml"
 import { AsyncInvoker } from "../src/invoke/AsyncInvoker.ts"
 import { LambdaInvoker } from "../src/invoke/LambdaInvoker.ts"
+import { MetricsReport } from "../src/metrics/MetricsReport.ts"
+import { ContainerMetrics } from "../src/provision/ContainerMetrics.ts"
 import { Manager } from "../src/provision/Manager.ts"
 import { ProvisionClient } from "../src/provision/ProvisionClient.ts"
 import { FunctionRegistry } from "../src/registry/FunctionRegistry.ts"
@@ -14,6 +16,8 @@ import { gateway } from "./gateway/index.ts"
 import { managerDescription } from "./manager/description.ts"
 import { manager } from "./manager/index.ts"
 
+const measuring = [Layer.mock(MetricsReport, {}), Layer.mock(ContainerMetrics, {})] as const
+
 /** The routes are there to be described only. */
 const gatewayRoutes = () =>
   gateway(
@@ -22,13 +26,15 @@ const gatewayRoutes = () =>
         Layer.mock(LambdaInvoker, {}),
         Layer.mock(AsyncInvoker, {}),
         Layer.mock(ProvisionClient, {}),
+        ...measuring,
         FunctionRegistry.layerMemory([])
       )
     ),
     { owner: { region: "us-east-1", accountId: "123456789012" }, maxPayloadBytes: 6_291_456, maxEventBytes: 1_048_576 }
   )
 
-const managerRoutes = () => manager(ManagedRuntime.make(Layer.mock(Manager, {})), { token: "" })
+const managerRoutes = () =>
+  manager(ManagedRuntime.make(Layer.mergeAll(Layer.mock(Manager, {}), ...measuring)), { token: "" })
 
 /** Every file by its path from the root of the repository. */
 export const openApiFiles = async (): Promise<ReadonlyMap<string, string>> => {

@@ -11,14 +11,20 @@ import { LambdaInvoker } from "./invoke/LambdaInvoker.ts"
 import * as RieWorkerClient from "./invoke/RieWorkerClient.ts"
 import * as RuntimeApiWorkerClient from "./invoke/RuntimeApiWorkerClient.ts"
 import * as TransportWorkerClient from "./invoke/TransportWorkerClient.ts"
+import * as PrometheusReport from "./metrics/PrometheusReport.ts"
+import * as StartMetrics from "./metrics/StartMetrics.ts"
 import * as DeathWatch from "./pool/DeathWatch.ts"
 import * as Janitor from "./pool/Janitor.ts"
 import { PoolManager } from "./pool/PoolManager.ts"
 import * as WarmStart from "./pool/WarmStart.ts"
 import type { WarmthOptions } from "./pool/Warmth.ts"
+import * as AutoContainerMetrics from "./provision/AutoContainerMetrics.ts"
 import * as AutoProvisioner from "./provision/AutoProvisioner.ts"
+import type { ContainerMetrics } from "./provision/ContainerMetrics.ts"
 import { DockerAdaptor } from "./provision/DockerAdaptor.ts"
+import * as DockerContainerMetrics from "./provision/DockerContainerMetrics.ts"
 import * as DockerProvisioner from "./provision/DockerProvisioner.ts"
+import * as HttpContainerMetrics from "./provision/HttpContainerMetrics.ts"
 import * as HttpHeartbeatClient from "./provision/HttpHeartbeatClient.ts"
 import * as HttpProvisionClient from "./provision/HttpProvisionClient.ts"
 import * as LocalHeartbeatClient from "./provision/LocalHeartbeatClient.ts"
@@ -26,6 +32,7 @@ import * as LocalProvisionClient from "./provision/LocalProvisionClient.ts"
 import * as Manager from "./provision/Manager.ts"
 import type { ManagerClientOptions } from "./provision/ManagerClient.ts"
 import { Placements } from "./provision/Placements.ts"
+import * as ProcessContainerMetrics from "./provision/ProcessContainerMetrics.ts"
 import * as ProcessProvisioner from "./provision/ProcessProvisioner.ts"
 import type { Provisioner } from "./provision/Provisioner.ts"
 import * as FolderFunctionRegistry from "./registry/FolderFunctionRegistry.ts"
@@ -64,6 +71,8 @@ const engineReady = Layer.effectDiscard(
   )
 )
 
+type MachineLayer = Layer.Layer<Provisioner | Placements | ContainerMetrics, EngineNeeded, RuntimeApi>
+
 /** Who runs workers on this machine, and who says which of them runs a function and why. */
 const provisioner = (settings: Settings, state: StateFolder) => {
   const { baseImages, initTimeout, path } = settings
@@ -75,9 +84,9 @@ const provisioner = (settings: Settings, state: StateFolder) => {
     timeout: settings.dockerTimeout
   })
   const processes = ProcessProvisioner.layer({ owner, initTimeout, path })
+  const ownership = { instance: state.instanceId, boot: randomUUID() }
   const docker = DockerProvisioner.layer({
-    instance: state.instanceId,
-    boot: randomUUID(),
+    ...ownership,
     owner,
     network: settings.network,
     ...(Option.isSome(settings.runtimeApiHost) ? { runtimeApiHost: settings.runtimeApiHost.value } : {}),
@@ -88,15 +97,21 @@ const provisioner = (settings: Settings, state: StateFolder) => {
     user: settings.containerUser
   })
   const table = {
-    auto: AutoProvisioner.layer({ docker, process: processes, baseImages }).pipe(Layer.provide(engine)),
-    docker: Layer.mergeAll(docker, engineReady).pipe(
+    auto: AutoContainerMetrics.layer(ownership).pipe(
+      Layer.provideMerge(AutoProvisioner.layer({ docker, process: processes, baseImages })),
+      Layer.provide(engine)
+    ),
+    docker: Layer.mergeAll(docker, DockerContainerMetrics.layer(ownership), engineReady).pipe(
       Layer.provide(engine),
       Layer.merge(Placements.layerFixed("docker"))
     ),
-    process: Layer.merge(processes, Placements.layerFixed("process"))
-  } satisfies Record<Settings["provisioner"], Layer.Layer<Provisioner | Placements, EngineNeeded, RuntimeApi>>
-  const chosen: Layer.Layer<Provisioner | Placements, EngineNeeded, RuntimeApi> = table[settings.provisioner]
-  return chosen
+    process: ProcessContainerMetrics.layer.pipe(
+      Layer.provideMerge(processes),
+      Layer.merge(Placements.layerFixed("process"))
+    )
+  } satisfies Record<Settings["provisioner"], MachineLayer>
+  const chosen: MachineLayer = table[settings.provisioner]
+  return StartMetrics.layerProvisioner.pipe(Layer.provideMerge(chosen))
 }
 
 /** What is next to the workers: they are started, reached and watched here. */
@@ -132,7 +147,8 @@ const invoking = (settings: Settings) =>
   Layer.mergeAll(
     AsyncInvoker.layerMemory({ ...lambdaRetries, maxEvents: settings.maxEvents }),
     Janitor.layer({ interval: settings.heartbeatInterval }),
-    WarmStart.layer({ timeout: Duration.seconds(5) })
+    WarmStart.layer({ timeout: Duration.seconds(5) }),
+    PrometheusReport.layerGateway
   ).pipe(
     Layer.provideMerge(LambdaInvoker.layer),
     Layer.provideMerge(
@@ -166,9 +182,16 @@ export const layerGateway = (settings: Settings, state: StateFolder) => {
   })
   return invoking(settings).pipe(
     Layer.provideMerge(
-      Layer.mergeAll(HttpProvisionClient.layer(options), HttpHeartbeatClient.layer(options), workerClient)
+      Layer.mergeAll(
+        StartMetrics.layerProvisionClient.pipe(Layer.provideMerge(HttpProvisionClient.layer(options))),
+        HttpHeartbeatClient.layer(options),
+        HttpContainerMetrics.layer(options),
+        workerClient
+      )
     )
   )
 }
 
-export const layerManager = machine
+/** A manager whose gateways are other processes. */
+export const layerManager = (settings: Settings, state: StateFolder) =>
+  PrometheusReport.layerManager.pipe(Layer.provideMerge(machine(settings, state)))

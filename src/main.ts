@@ -6,13 +6,12 @@ import { type DocumentedApi, docs } from "../plugins/docs/index.ts"
 import { gatewayDescription } from "../plugins/gateway/description.ts"
 import { type GatewayServices, gateway } from "../plugins/gateway/index.ts"
 import { managerDescription } from "../plugins/manager/description.ts"
-import { isManagerPath, manager } from "../plugins/manager/index.ts"
+import { isManagerPath, type ManagerServices, manager } from "../plugins/manager/index.ts"
 import { isLoopback, loadSettings, type Settings } from "./Config.ts"
 import { greeting } from "./greeting.ts"
 import { listen } from "./http/HttpServer.ts"
 import { layerAll, layerGateway, layerManager, managerTokenOf, ownerOf } from "./layers.ts"
 import * as Log from "./log/Log.ts"
-import type { Manager } from "./provision/Manager.ts"
 import { Placements } from "./provision/Placements.ts"
 import { FunctionRegistry } from "./registry/FunctionRegistry.ts"
 import { openStateFolder, type StateFolder } from "./StateFolder.ts"
@@ -41,10 +40,10 @@ const compose = Effect.fnUntraced(function* (settings: Settings, state: StateFol
     }),
     description: gatewayDescription
   })
-  const managerApi = (runtime: Runtime<Manager>): DocumentedApi => ({
+  const managerApi = (runtime: Runtime<ManagerServices>): DocumentedApi => ({
     name: "manager",
     title: "Manager",
-    app: manager(runtime, { token: managerTokenOf(settings, state) }),
+    app: manager(runtime, { token: managerTokenOf(settings, state), besideGateway: settings.role === "all" }),
     description: managerDescription
   })
   switch (settings.role) {

@@ -1,4 +1,6 @@
 /** The gateway's API document, apart from its operations. */
+
+import { ContainersReport } from "../../src/provision/ContainerMetrics.ts"
 import type { ApiDescription } from "../docs/openApi.ts"
 import { FunctionError, RequestError, ServiceError, ThrottledError } from "./errors.ts"
 import { Health, Readiness } from "./healthOperations.ts"
@@ -12,7 +14,8 @@ export const gatewayDescription: ApiDescription = {
   },
   tags: [
     { name: "Invocation", description: "Running functions" },
-    { name: "Health", description: "Is it up?" }
+    { name: "Health", description: "Is it up?" },
+    { name: "Metrics", description: "How is it doing?" }
   ],
-  schemas: { ServiceError, RequestError, ThrottledError, FunctionError, Health, Readiness }
+  schemas: { ServiceError, RequestError, ThrottledError, FunctionError, Health, Readiness, ContainersReport }
 }

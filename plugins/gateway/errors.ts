@@ -18,6 +18,7 @@ import { errorDocument, timeoutDocument } from "../../src/invoke/errorDocuments.
 import { CircuitOpen } from "../../src/invoke/FunctionBreaker.ts"
 import { NoCapacity, WorkerStartFailed } from "../../src/invoke/InvocationBackend.ts"
 import { InvocationTimedOut, type InvokeError, LambdaExecutionError } from "../../src/invoke/LambdaInvoker.ts"
+import { ContainerMetricsUnavailable } from "../../src/provision/ContainerMetrics.ts"
 import { FunctionNotFound, FunctionUnusable } from "../../src/registry/FunctionRegistry.ts"
 import { CallerUnknown } from "./auth.ts"
 import { ClientContextInvalid } from "./clientContext.ts"
@@ -53,6 +54,7 @@ export type GatewayFailure =
   | OperationUnknown
   | MethodRefused
   | PathUnreadable
+  | ContainerMetricsUnavailable
   | Fault
 
 const Type = Schema.optionalKey(Schema.Literals(["User", "Service"]))
@@ -288,6 +290,12 @@ const rows = {
   PathUnreadable: {
     answer: () => bare(400, "ValidationException", "The path is not validly percent-encoded."),
     examples: { "broken path": new PathUnreadable() }
+  },
+  ContainerMetricsUnavailable: {
+    answer: (failure) => bare(503, "ServiceUnavailableException", failure.message),
+    examples: {
+      "nothing measured": new ContainerMetricsUnavailable({ detail: "Docker did not answer within 1m (list)." })
+    }
   },
   Fault: {
     answer: () =>

@@ -4,6 +4,8 @@ import { Elysia } from "elysia"
 import type { Owner } from "../../src/domain/FunctionName.ts"
 import type { AsyncInvoker } from "../../src/invoke/AsyncInvoker.ts"
 import type { LambdaInvoker } from "../../src/invoke/LambdaInvoker.ts"
+import type { MetricsReport } from "../../src/metrics/MetricsReport.ts"
+import type { ContainerMetrics } from "../../src/provision/ContainerMetrics.ts"
 import type { ProvisionClient } from "../../src/provision/ProvisionClient.ts"
 import type { FunctionRegistry } from "../../src/registry/FunctionRegistry.ts"
 import { refuseCaller } from "./auth.ts"
@@ -11,6 +13,7 @@ import { errorResponse, Fault, OperationUnknown, PathUnreadable } from "./errors
 import { exchange } from "./exchange.ts"
 import { health } from "./health.ts"
 import { invoke } from "./invoke.ts"
+import { metrics } from "./metrics.ts"
 import { logFault } from "./respond.ts"
 
 export interface GatewayOptions {
@@ -25,7 +28,13 @@ export interface GatewayOptions {
   readonly isForeign?: (path: string) => boolean
 }
 
-export type GatewayServices = LambdaInvoker | AsyncInvoker | FunctionRegistry | ProvisionClient
+export type GatewayServices =
+  | LambdaInvoker
+  | AsyncInvoker
+  | FunctionRegistry
+  | ProvisionClient
+  | MetricsReport
+  | ContainerMetrics
 
 export const gateway = (runtime: ManagedRuntime.ManagedRuntime<GatewayServices, never>, options: GatewayOptions) =>
   new Elysia({ name: "gateway" })
@@ -53,6 +62,7 @@ export const gateway = (runtime: ManagedRuntime.ManagedRuntime<GatewayServices, 
       return response
     })
     .use(health(runtime, options.owner))
+    .use(metrics(runtime, options.owner))
     .use(invoke(runtime, options))
 
 /** What no route has answered: an unknown path, a malformed request, a bug. */

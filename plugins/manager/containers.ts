@@ -160,10 +160,10 @@ export const containers = (runtime: ManagerRuntime, refuse: (request: Request) =
     )
 
 /** Runs `program` for as long as the gateway is there. */
-const respond = async (
-  runtime: ManagerRuntime,
+export const respond = async <R>(
+  runtime: ManagedRuntime.ManagedRuntime<R, never>,
   request: Request,
-  program: Effect.Effect<Response, ManagerFailure, Manager>
+  program: Effect.Effect<Response, ManagerFailure, R>
 ): Promise<Response> => {
   const traceId = request.headers.get("x-amzn-trace-id")
   const exit = await runtime.runPromiseExit(

@@ -11,7 +11,8 @@ export const managerDescription: ApiDescription = {
   },
   tags: [
     { name: "Containers", description: "Workers: starting, using and removing them" },
-    { name: "Health", description: "Is it up?" }
+    { name: "Health", description: "Is it up?" },
+    { name: "Metrics", description: "How is it doing?" }
   ],
   schemas: { ManagerError, WorkerInfo },
   securitySchemes: { token: { type: "http", scheme: "bearer" } }

@@ -6,11 +6,12 @@
 import { Schema } from "effect"
 import type { StartFailure } from "../../src/domain/Worker.ts"
 import type { WorkerLost } from "../../src/invoke/WorkerClient.ts"
+import type { ContainerMetricsUnavailable } from "../../src/provision/ContainerMetrics.ts"
 import type { ProvisionRefusal, WorkerUnknown } from "../../src/provision/Manager.ts"
 import { ManagerError } from "../../src/provision/ManagerProtocol.ts"
 import type { WorkerGone } from "../../src/provision/Provisioner.ts"
 
-export type ManagerFailure = ProvisionRefusal | WorkerUnknown | WorkerGone | WorkerLost
+export type ManagerFailure = ProvisionRefusal | WorkerUnknown | WorkerGone | WorkerLost | ContainerMetricsUnavailable
 
 const startStatuses = {
   ImageNotFound: 404,
@@ -42,6 +43,7 @@ const rows: { readonly [F in ManagerFailure as F["_tag"]]: (failure: F) => Answe
   }),
   CodeOutsideRoots: ({ message }) => refused(403, message),
   WorkerLimitReached: ({ message }) => refused(429, message),
+  ContainerMetricsUnavailable: ({ message }) => ({ status: 503, error: { detail: message } }),
   WorkerUnknown: ({ message }) => ({ status: 404, error: { detail: message } }),
   // Not 404, which a manager without these routes answers: a gateway gives up a worker for this.
   WorkerGone: ({ message }) => ({ status: 410, error: { detail: message } }),

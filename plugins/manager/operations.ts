@@ -20,11 +20,11 @@ import {
 } from "../../src/provision/ManagerProtocol.ts"
 import { inlineSchema } from "../docs/jsonSchema.ts"
 
-const json = (schema: Schema.Constraint, example: unknown) => ({
+export const json = (schema: Schema.Constraint, example: unknown) => ({
   "application/json": { schema: inlineSchema(Schema.toCodecJson(schema)), example }
 })
 
-const failure = (description: string, example: typeof ManagerError.Type) => ({
+export const failure = (description: string, example: typeof ManagerError.Type) => ({
   description,
   content: json(ManagerError, example)
 })
@@ -79,13 +79,13 @@ const body = (schema: Schema.Constraint, examples: Readonly<Record<string, unkno
   }
 })
 
-const unauthorized = failure("The token is missing or is another one.", { detail: "Unauthorized" })
+export const unauthorized = failure("The token is missing or is another one.", { detail: "Unauthorized" })
 const malformed = failure("The body is no JSON.", { detail: "The body is no JSON." })
 const invalid = failure("A parameter, a header or the body is not as it should be.", {
   detail: "count: Expected a value between 1 and 10"
 })
 const unknownWorker = failure("There is no such worker.", { detail: "The manager has no worker lambda-echo-2633d28a." })
-const fault = failure("A fault of the manager. What it was is in its log.", { detail: "Internal server error" })
+export const fault = failure("A fault of the manager. What it was is in its log.", { detail: "Internal server error" })
 
 const started = (reason: NonNullable<(typeof ManagerError.Type)["failure"]>["reason"], detail: string) => ({
   detail,
@@ -144,7 +144,7 @@ const traceParameter = {
 
 const tags = ["Containers"]
 /** Declared by the document as a bearer token. */
-const security = [{ token: [] }]
+export const security = [{ token: [] }]
 
 export const ensureOperation = {
   operationId: "EnsureContainer",

@@ -5,8 +5,9 @@
  * The queue is in memory: an event that was accepted and has not run is lost with the process, which says how many
  * when it stops in order. A durable store takes this layer's place behind the same contract.
  */
-import { Clock, Context, Duration, Effect, FiberSet, Layer } from "effect"
+import { Clock, Context, Duration, Effect, FiberSet, Layer, Metric } from "effect"
 import type { Invocation } from "../domain/Invocation.ts"
+import { asyncEvents } from "../metrics/metrics.ts"
 import { NoCapacity } from "./InvocationBackend.ts"
 import { LambdaInvoker } from "./LambdaInvoker.ts"
 
@@ -45,6 +46,13 @@ const make = Effect.fnUntraced(function* (options: AsyncOptions) {
   let accepted = 0
   yield* Effect.addFinalizer(() =>
     accepted === 0 ? Effect.void : Effect.logWarning(`${accepted} asynchronous events were lost: they had not finished`)
+  )
+  const context = yield* Effect.context<never>()
+  yield* Effect.acquireRelease(
+    Effect.sync(() =>
+      Metric.registerUnsafe(asyncEvents, context, { get: () => ({ value: accepted }), update() {}, modify() {} })
+    ),
+    (series) => Effect.sync(() => series.remove())
   )
   const running = yield* FiberSet.make<void>()
 

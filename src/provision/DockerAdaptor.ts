@@ -74,6 +74,23 @@ export interface ImageSettings {
   readonly workingDir: string
 }
 
+/** What a container takes of its machine, and how it fares. */
+export interface ContainerStats {
+  /** In the engine's words, as in `ContainerSummary`. */
+  readonly state: string
+  /** 0 while it runs. */
+  readonly exitCode: number
+  /** Unix milliseconds; 0 while it runs. */
+  readonly endedAtMillis: number
+  readonly restarts: number
+  readonly outOfMemory: boolean
+  readonly memoryBytes: number
+  /** 0 where there is no limit. */
+  readonly maxMemoryBytes: number
+  /** Of all CPUs, since it started. */
+  readonly cpuNanos: number
+}
+
 export type Labels = Readonly<Record<string, string>>
 
 export class DockerAdaptor extends Context.Service<
@@ -126,6 +143,11 @@ export class DockerAdaptor extends Context.Service<
       actions: ReadonlyArray<string>,
       sinceNano?: number
     ) => Effect.Effect<Stream.Stream<ContainerEvent, DockerError>, DockerError, Scope.Scope>
+    /**
+     * Measures a container, for which the engine may take two seconds. Holds no permit of the others': a few are
+     * measured at once.
+     */
+    readonly stats: (name: string) => Effect.Effect<ContainerStats, DockerError>
   }
 >()("irori/provision/DockerAdaptor") {
   static readonly layer = (options: DockerOptions = {}) =>
@@ -139,6 +161,7 @@ export class DockerAdaptor extends Context.Service<
         const quick = new Workers("docker_quick", options.maxWorkers ?? 20)
         const starts = Semaphore.makeUnsafe(options.maxStarts ?? 2 * availableParallelism())
         const pulls = Semaphore.makeUnsafe(1)
+        const measuring = Semaphore.makeUnsafe(8)
         const timeout = options.timeout ?? Duration.seconds(60)
 
         const request = <A>(
@@ -333,6 +356,28 @@ export class DockerAdaptor extends Context.Service<
                 })
               ),
               (bytes) => Stream.filterMap(jsonLines(bytes), (line) => Schema.decodeUnknownResult(ContainerEvent)(line))
+            ),
+
+          stats: (name) =>
+            apart(
+              scope,
+              measuring.withPermit(
+                request("stats", timeout, (engine, abortSignal) => {
+                  const container = engine.getContainer(name)
+                  return Promise.all([
+                    container.inspect({ abortSignal }),
+                    // Without a second look at the CPU, where the engine is recent enough to know of it.
+                    container.stats({ stream: false, "one-shot": true, ...{ abortSignal } })
+                  ])
+                }).pipe(
+                  Effect.flatMap(([found, usage]) => {
+                    const stats = statsOf(found, usage)
+                    if (stats !== undefined) return Effect.succeed(stats)
+                    const detail = `Docker does not say what the container ${name} takes.`
+                    return Effect.fail(new DockerFailed({ operation: "stats", detail, cause: usage }))
+                  })
+                )
+              )
             )
         })
       })
@@ -489,6 +534,30 @@ const stateOf = (found: Docker.ContainerInspectInfo): ContainerState => ({
     )
   )
 })
+
+const Usage = Schema.Struct({
+  memory_stats: Schema.Struct({ usage: Schema.Finite }),
+  cpu_stats: Schema.Struct({ cpu_usage: Schema.Struct({ total_usage: Schema.Finite }) })
+})
+
+/** Undefined where the engine does not say what a running one takes; one that does not run takes nothing. */
+const statsOf = (
+  { HostConfig, RestartCount, State }: Docker.ContainerInspectInfo,
+  usage: unknown
+): ContainerStats | undefined => {
+  const used = Schema.decodeUnknownOption(Usage)(usage)
+  if (State.Running && used._tag === "None") return undefined
+  return {
+    state: State.Status,
+    exitCode: State.ExitCode,
+    endedAtMillis: State.Running ? 0 : Math.max(0, Date.parse(State.FinishedAt) || 0),
+    restarts: RestartCount,
+    outOfMemory: State.OOMKilled,
+    memoryBytes: State.Running && used._tag === "Some" ? used.value.memory_stats.usage : 0,
+    maxMemoryBytes: HostConfig.Memory ?? 0,
+    cpuNanos: used._tag === "Some" ? used.value.cpu_stats.cpu_usage.total_usage : 0
+  }
+}
 
 const Image = Schema.Struct({
   Config: Schema.Struct({

@@ -4,6 +4,8 @@ import { gateway } from "../../plugins/gateway/index.ts"
 import type { Invocation } from "../../src/domain/Invocation.ts"
 import { AsyncInvoker } from "../../src/invoke/AsyncInvoker.ts"
 import { LambdaInvoker } from "../../src/invoke/LambdaInvoker.ts"
+import { MetricsReport } from "../../src/metrics/MetricsReport.ts"
+import { ContainerMetrics } from "../../src/provision/ContainerMetrics.ts"
 import { ProvisionClient } from "../../src/provision/ProvisionClient.ts"
 import { FunctionRegistry, type RegistryProblem } from "../../src/registry/FunctionRegistry.ts"
 import { functionConfig } from "../support/functions.ts"
@@ -22,6 +24,8 @@ interface Doubles {
   readonly enqueue?: AsyncInvoker["Service"]["enqueue"]
   readonly problems?: ReadonlyArray<RegistryProblem>
   readonly sync?: ProvisionClient["Service"]["sync"]
+  readonly prometheus?: string
+  readonly collect?: ContainerMetrics["Service"]["collect"]
   readonly apiKey?: string
   readonly maxPayloadBytes?: number
   readonly maxEventBytes?: number
@@ -57,6 +61,8 @@ export const gatewayApp = (doubles: Doubles = {}) => {
         }
       }),
       Layer.mock(ProvisionClient, { sync: doubles.sync ?? Effect.succeed([]) }),
+      Layer.succeed(MetricsReport, { prometheus: Effect.succeed(doubles.prometheus ?? "") }),
+      Layer.succeed(ContainerMetrics, { collect: doubles.collect ?? Effect.succeed({ containers: [] }) }),
       FunctionRegistry.layerMemory([functionConfig()], doubles.problems),
       Logger.layer([logger])
     )

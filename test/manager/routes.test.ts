@@ -7,6 +7,7 @@ import * as Manager from "../../src/provision/Manager.ts"
 import { StartFailed } from "../../src/provision/Provisioner.ts"
 import { functionConfig } from "../support/functions.ts"
 import { FakeMachine } from "./fakes.ts"
+import { measuring } from "./measuring.ts"
 import { token } from "./server.ts"
 
 const subject = (options: Partial<Manager.ManagerOptions> = {}) =>
@@ -15,7 +16,8 @@ const subject = (options: Partial<Manager.ManagerOptions> = {}) =>
       const machine = new FakeMachine()
       const runtime = ManagedRuntime.make(
         Manager.layer({ codeRoots: ["/code"], idleTimeout: Duration.minutes(5), ...options }).pipe(
-          Layer.provide([machine.provisioner, machine.workerClient])
+          Layer.provide([machine.provisioner, machine.workerClient]),
+          Layer.merge(measuring())
         )
       )
       const app = manager(runtime, { token })

@@ -4,6 +4,7 @@ import { manager } from "../../plugins/manager/index.ts"
 import * as Manager from "../../src/provision/Manager.ts"
 import type { ManagerClientOptions } from "../../src/provision/ManagerClient.ts"
 import { FakeMachine } from "./fakes.ts"
+import { measuring } from "./measuring.ts"
 
 export const token = "a token that both sides have"
 
@@ -13,7 +14,8 @@ export const managerServer = (options: Partial<Manager.ManagerOptions> = {}, por
       const machine = new FakeMachine()
       const runtime = ManagedRuntime.make(
         Manager.layer({ codeRoots: ["/code"], idleTimeout: Duration.minutes(5), ...options }).pipe(
-          Layer.provide([machine.provisioner, machine.workerClient])
+          Layer.provide([machine.provisioner, machine.workerClient]),
+          Layer.merge(measuring())
         )
       )
       const app = manager(runtime, { token }).listen({
