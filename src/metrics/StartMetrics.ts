@@ -19,10 +19,12 @@ export const layerProvisionClient = Layer.effect(
 )
 
 const measured =
-  <A, E extends { readonly failure: StartFailure }>(start: (config: FunctionConfig) => Effect.Effect<A, E>) =>
-  (config: FunctionConfig): Effect.Effect<A, E> =>
+  <Rest extends ReadonlyArray<unknown>, A, E extends { readonly failure: StartFailure }>(
+    start: (config: FunctionConfig, ...rest: Rest) => Effect.Effect<A, E>
+  ) =>
+  (config: FunctionConfig, ...rest: Rest): Effect.Effect<A, E> =>
     Effect.flatMap(Clock.monotonicTimeNanos, (begun) =>
-      Effect.onExit(start(config), (exit) => {
+      Effect.onExit(start(config, ...rest), (exit) => {
         if (Exit.isSuccess(exit)) {
           return Effect.gen(function* () {
             const seconds = Number((yield* Clock.monotonicTimeNanos) - begun) / 1e9
