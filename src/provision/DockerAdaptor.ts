@@ -130,10 +130,10 @@ export class DockerAdaptor extends Context.Service<
     /** The engine's own address in a network; undefined where it has none. */
     readonly gateway: (network: string) => Effect.Effect<string | undefined, DockerError>
     /**
-     * What a container prints, from its first line on or from `now`. Ends when the container has ended and all is read. Holds no
+     * What a container prints, from its first line on or since then. Ends when the container has ended and all is read. Holds no
      * permit while it runs; closing the scope of the stream ends it.
      */
-    readonly logs: (name: string, from?: "start" | "now") => Stream.Stream<LogLine, DockerError>
+    readonly logs: (name: string, sinceMillis?: number) => Stream.Stream<LogLine, DockerError>
     /**
      * Subscribes to `actions` of containers with all of `labels`: those since `sinceNano`, where given, and those to
      * come. Once it has returned no event is missed. Holds no permit and has no time limit while it runs.
@@ -329,7 +329,7 @@ export class DockerAdaptor extends Context.Service<
               }
             ),
 
-          logs: (name, from = "start") =>
+          logs: (name, sinceMillis = 0) =>
             Stream.unwrap(
               Effect.map(
                 open("logs", (engine, abortSignal) =>
@@ -337,7 +337,7 @@ export class DockerAdaptor extends Context.Service<
                     follow: true,
                     stdout: true,
                     stderr: true,
-                    ...(from === "now" ? { tail: 0 } : {}),
+                    since: sinceMillis / 1000,
                     abortSignal
                   })
                 ),

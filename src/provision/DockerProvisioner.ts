@@ -55,9 +55,8 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
       const network = options.network ?? "bridge"
       const riePort = options.riePort ?? 8080
 
-      /** Passes on what a container prints: all of it, or what it prints from now on. */
-      const readLog = (container: Container, functionName: FunctionName, from: "start" | "now") =>
-        docker.logs(container.id, from).pipe(
+      const readLog = (container: Container, functionName: FunctionName, sinceMillis?: number) =>
+        docker.logs(container.id, sinceMillis).pipe(
           Stream.runForEach(({ stream, text }) => Effect.annotateLogs(Effect.logInfo(text), { stream })),
           Effect.catch((error) => Effect.logDebug(`The log of ${container.id} broke off: ${error.message}`)),
           Effect.annotateLogs({ job: "lambda", function_name: functionName, worker: container.id }),
@@ -82,12 +81,13 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
       const adopt = Effect.fnUntraced(
         function* (container: Container, found: ContainerSummary) {
           if (found.labels[label.transport] !== "rie") return undefined
+          const sinceMillis = yield* Clock.currentTimeMillis
           if (found.state === "paused") yield* docker.unpause(container.id)
           const host = addressOf(yield* docker.inspect(container.id))
           const worker = host === undefined ? undefined : workerOf(found, { host, port: riePort })
           if (worker === undefined) return undefined
           yield* listening(container, worker.host, adoptTimeout)
-          container.log = yield* readLog(container, worker.functionName, "now")
+          container.log = yield* readLog(container, worker.functionName, sinceMillis)
           return worker
         },
         Effect.timeout(adoptTimeout),
@@ -138,7 +138,7 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
       const run = Effect.fnUntraced(function* (container: Container, config: FunctionConfig) {
         yield* docker.start(container.id)
         container.started = true
-        container.log = yield* readLog(container, config.name, "start")
+        container.log = yield* readLog(container, config.name)
         const state = yield* docker.inspect(container.id)
         if (!state.running) yield* fleet.end(container, state.exitCode)
         const address = addressOf(state)

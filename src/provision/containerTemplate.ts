@@ -61,8 +61,8 @@ const readWorker = Schema.decodeUnknownOption(Worker)
 
 /** Undefined where the labels do not tell. */
 export const createdAtMillis = (labels: Labels): number | undefined => {
-  const text = labels[label.createdAt]
-  return text === undefined ? undefined : Number(text)
+  const millis = Number(labels[label.createdAt] ?? Number.NaN)
+  return Number.isSafeInteger(millis) ? millis : undefined
 }
 
 export interface ContainerPlace {

@@ -17,7 +17,9 @@ export const labelOf = (instance: string): string => `irori.instance=${instance}
 export const dockerLayer = (
   instance: string,
   options: Partial<DockerProvisioner.DockerProvisionerOptions> = {},
-  docker: DockerOptions = {}
+  docker: DockerOptions = {},
+  // What functions print is for the tests that look at it.
+  logger: Layer.Layer<never> = Logger.layer([])
 ) =>
   DockerProvisioner.layer({
     instance,
@@ -28,8 +30,7 @@ export const dockerLayer = (
   }).pipe(
     Layer.provideMerge(RuntimeApi.layer),
     Layer.provideMerge(DockerAdaptor.layer(docker)),
-    // What functions print is for the tests that look at it.
-    Layer.provideMerge(Logger.layer([]))
+    Layer.provideMerge(logger)
   )
 
 /** A folder with the files given, readable by everybody, since workers run as nobody in particular. */
