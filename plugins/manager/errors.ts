@@ -43,7 +43,7 @@ const rows: { readonly [F in ManagerFailure as F["_tag"]]: (failure: F) => Answe
   }),
   CodeOutsideRoots: ({ message }) => refused(403, message),
   WorkerLimitReached: ({ message }) => refused(429, message),
-  ContainerMetricsUnavailable: ({ message }) => ({ status: 503, error: { detail: message } }),
+  ContainerMetricsUnavailable: ({ detail }) => ({ status: 503, error: { detail } }),
   WorkerUnknown: ({ message }) => ({ status: 404, error: { detail: message } }),
   // Not 404, which a manager without these routes answers: a gateway gives up a worker for this.
   WorkerGone: ({ message }) => ({ status: 410, error: { detail: message } }),

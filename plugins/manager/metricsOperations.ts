@@ -65,7 +65,7 @@ export const containerMetricsOperation = {
     401: unauthorized,
     500: fault,
     503: failure("There are workers, and none could be measured.", {
-      detail: "Container metrics are unavailable: Docker did not answer within 1m (list)."
+      detail: "Docker did not answer within 1m (list)."
     })
   }
 } as DocumentDecoration
