@@ -22,6 +22,8 @@ export interface FolderOptions {
     readonly idleTimeout: Duration.Duration
     readonly maxQueued: number
   }
+  /** No function's timeout is longer, whatever the file says. Default: Lambda's, 15 minutes. */
+  readonly maxTimeout?: Duration.Duration
   /** What `${NAME}` in `functions.yml` is replaced with. */
   readonly environment: Readonly<Record<string, string>>
 }
@@ -169,7 +171,7 @@ const configOf = (
     ...(entry.description === undefined ? {} : { description: entry.description }),
     ...(shape ?? {}),
     environment: { ...Object.fromEntries(common), ...textValues(entry.environment) },
-    timeout: Duration.seconds(entry.timeout ?? 3),
+    timeout: Duration.min(Duration.seconds(entry.timeout ?? 3), options.maxTimeout ?? Duration.minutes(15)),
     memoryMegabytes: entry.memory_size ?? 128,
     transport: entry.transport ?? "runtime-api",
     maxCapacity,

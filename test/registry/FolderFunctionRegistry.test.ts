@@ -285,4 +285,19 @@ functions:
       expect(names).toEqual(["big", "echo", "echo-small", "fail", "hello-python", "shell", "sleep"])
     })
   )
+
+  it.effect("holds every timeout to the platform's own limit", () =>
+    Effect.gen(function* () {
+      write("long/index.mjs")
+      write("short/index.mjs")
+      write("functions.yml", "functions: { long: { timeout: 900 }, short: { timeout: 2 } }")
+      const bounded = { ...options(), maxTimeout: Duration.seconds(30) }
+      const list = FunctionRegistry.use((functions) => functions.list)
+      const configs = yield* Effect.provide(list, FolderFunctionRegistry.layer(bounded))
+      expect(configs.map(({ name, timeout }) => [name, Duration.toSeconds(timeout)])).toEqual([
+        ["long", 30],
+        ["short", 2]
+      ])
+    })
+  )
 })
