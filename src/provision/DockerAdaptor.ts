@@ -156,6 +156,8 @@ export class DockerAdaptor extends Context.Service<
       Effect.gen(function* () {
         const scope = yield* Effect.scope
         const { address, docker } = yield* connect(options.host ?? defaultDockerHost)
+        // Apart, since in Bun an agent's requests take the longer the more of its answers are still being read.
+        const { docker: streaming } = yield* connect(options.host ?? defaultDockerHost)
         const workers = new Workers("docker_worker", options.maxWorkers ?? 20)
         // For what takes milliseconds and is waited for: behind as many starts it would take seconds.
         const quick = new Workers("docker_quick", options.maxWorkers ?? 20)
@@ -167,9 +169,10 @@ export class DockerAdaptor extends Context.Service<
         const request = <A>(
           operation: string,
           limit: Duration.Duration,
-          ask: (engine: Docker, signal: AbortSignal) => Promise<A>
+          ask: (engine: Docker, signal: AbortSignal) => Promise<A>,
+          client = docker
         ): Effect.Effect<A, DockerError> =>
-          Effect.flatMap(docker, (engine) =>
+          Effect.flatMap(client, (engine) =>
             Effect.tryPromise({ try: (signal) => ask(engine, signal), catch: dockerError(operation, address) })
           ).pipe(
             Effect.timeoutOrElse({
@@ -215,7 +218,7 @@ export class DockerAdaptor extends Context.Service<
               Effect.sync(() => new AbortController()),
               (aborter) => Effect.sync(() => aborter.abort())
             )
-            const answer = yield* request(operation, timeout, (engine) => ask(engine, aborter.signal))
+            const answer = yield* request(operation, timeout, (engine) => ask(engine, aborter.signal), streaming)
             // An HTTP response; dockerode's types say less than it is.
             const readable = answer as Readable
             readable.on("error", () => {})
