@@ -30,8 +30,11 @@ export const layerGateway = Layer.effect(
       const circuits = yield* breaker.circuits
       const configs = yield* registry.list
       const problems = yield* registry.problems
-      keepOnly(context, [...configs.map(({ name }) => name), ...[...problems, ...stats].map((one) => one.functionName)])
-      return (yield* PrometheusMetrics.format()) + formatGauges([...poolGauges(stats), ...circuitGauges(circuits)])
+      const functions = new Set<string | undefined>(configs.map(({ name }) => name))
+      for (const { functionName } of [...problems, ...stats]) functions.add(functionName)
+      keepOnly(context, functions)
+      const known = circuits.filter(({ functionName }) => functions.has(functionName))
+      return (yield* PrometheusMetrics.format()) + formatGauges([...poolGauges(stats), ...circuitGauges(known)])
     })
     return MetricsReport.of({ prometheus: Effect.provideContext(prometheus, context) })
   })
@@ -68,11 +71,10 @@ const formatGauges = (gauges: ReadonlyArray<Gauge>): string => {
 }
 
 /** Ends the series of functions that are gone; one that comes back begins anew, as after a restart. */
-const keepOnly = (context: Context.Context<never>, functions: ReadonlyArray<string | undefined>): void => {
-  const kept = new Set(functions)
+const keepOnly = (context: Context.Context<never>, functions: ReadonlySet<string | undefined>): void => {
   const registry = Context.get(context, Metric.MetricRegistry)
   for (const [key, { attributes }] of registry) {
-    if (attributes?.function !== undefined && !kept.has(attributes.function)) registry.delete(key)
+    if (attributes?.function !== undefined && !functions.has(attributes.function)) registry.delete(key)
   }
 }
 

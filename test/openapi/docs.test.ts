@@ -45,7 +45,9 @@ describe("/docs", () => {
     expect(Object.keys(document.paths).sort()).toEqual([
       "/2015-03-31/functions/{FunctionName}/invocations",
       "/health",
-      "/health/ready"
+      "/health/ready",
+      "/metrics",
+      "/metrics/containers"
     ])
   })
 
@@ -70,7 +72,7 @@ describe("/docs", () => {
     const text = async (path: string) => (await two.handle(new Request(`http://localhost${path}`))).text()
     expect(await text("/docs/assets/irori.js")).toContain('{"url":"/docs/beside.json","name":"Beside"}')
     expect(Object.keys(JSON.parse(await text("/docs/beside.json")).paths)).toEqual(["/beside"])
-    expect(Object.keys(JSON.parse(await text("/docs/gateway.json")).paths)).toHaveLength(3)
+    expect(Object.keys(JSON.parse(await text("/docs/gateway.json")).paths)).not.toContain("/beside")
   })
 
   it("is not in the way of the gateway's own 404", async () => {
