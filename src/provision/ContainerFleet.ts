@@ -70,7 +70,7 @@ interface Pausing {
 /** How long the last lines of a container that ended are waited for. */
 const lastWords = "500 millis"
 /** How long a start that failed waits for its container to go; after that it is cleared away behind the scenes. */
-const clearTimeout = "30 seconds"
+const clearTimeout = "2 seconds"
 /** How long closing waits for containers to go; what is left then, the next start of this instance removes. */
 const closeTimeout = "20 seconds"
 /** How long the start-up waits for an engine that does not answer. */

@@ -128,7 +128,8 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
         if (options.pull === "never") return yield* imageNotFound(image)
         yield* Effect.catchIf(
           docker.pull(image),
-          (error) => error._tag !== "DockerUnavailable",
+          // An engine that does not answer says nothing about the image.
+          (error) => error._tag !== "DockerUnavailable" && error._tag !== "DockerTimedOut",
           (error) => Effect.fail(imageNotFound(image, error.message))
         )
         return (yield* docker.imageSettings(image)) ?? (yield* imageNotFound(image))

@@ -30,9 +30,10 @@ export interface Answer {
   readonly arn: string
 }
 
-/** An unmodified client: only its endpoint is not AWS's. */
-export const lambdaClient = (url: string) =>
+/** An unmodified client: only its endpoint is not AWS's. It tries a call again that failed on the server's side. */
+export const lambdaClient = (url: string, settings: { readonly maxAttempts?: number } = {}) =>
   new LambdaClient({
+    ...settings,
     endpoint: url,
     region: "us-east-1",
     credentials: { accessKeyId: "nobody", secretAccessKey: "nothing" }
