@@ -487,6 +487,30 @@ describe("PoolManager", () => {
       })
     )
 
+    it.effect("neither pauses nor resumes one whose turn to be paused has not come when it is needed", () =>
+      Effect.gen(function* () {
+        const log: Array<string> = []
+        const { layer } = pool({
+          settings,
+          pause: (id) =>
+            Effect.andThen(
+              Effect.sync(() => void log.push(`pause ${id}`)),
+              Effect.never
+            ),
+          resume: (id) => Effect.sync(() => void log.push(`resume ${id}`))
+        })
+        const config = functionConfig({ maxCapacity: 3 })
+        yield* Effect.gen(function* () {
+          const lent = yield* Effect.forEach([1, 2, 3], () => acquire(config))
+          yield* Effect.forEach(lent, release)
+          yield* TestClock.adjust("30 seconds")
+          yield* (yield* PoolManager).pruneIdle
+          expect((yield* acquire(config)).id).toBe("w3")
+          expect(log).toEqual(["pause w1", "pause w2"])
+        }).pipe(Effect.provide(layer))
+      })
+    )
+
     it.effect("gives a caller another worker when the paused one does not come back", () => {
       const { layer, log } = pool({ settings, resume: (id) => new WorkerGone({ id, detail: "it died" }) })
       return Effect.gen(function* () {
