@@ -4,6 +4,7 @@ import { resolve } from "node:path"
 import { Duration, Effect, Layer, Option, Schema } from "effect"
 import type { Settings } from "./Config.ts"
 import type { Owner } from "./domain/FunctionName.ts"
+import { GatewayId } from "./domain/Worker.ts"
 import { AsyncInvoker, lambdaRetries } from "./invoke/AsyncInvoker.ts"
 import { FunctionBreaker } from "./invoke/FunctionBreaker.ts"
 import * as HttpWorkerClient from "./invoke/HttpWorkerClient.ts"
@@ -56,6 +57,8 @@ const registry = (settings: Settings) =>
   FolderFunctionRegistry.layer({
     folder: settings.functionsDir,
     defaults: settings,
+    maxTimeout: settings.invokeTimeout,
+    watch: true,
     environment: settings.environment
   })
 
@@ -174,7 +177,8 @@ export const layerGateway = (settings: Settings, state: StateFolder) => {
   const options: ManagerClientOptions = {
     managerUrl: Option.match(settings.managerUrl, { onNone: () => "http://127.0.0.1:3001", onSome: String }),
     token: managerTokenOf(settings, state),
-    timeout: settings.managerTimeout
+    timeout: settings.managerTimeout,
+    gatewayId: GatewayId.make(state.instanceId)
   }
   const workerClient = TransportWorkerClient.layer({
     "runtime-api": HttpWorkerClient.layer(options),

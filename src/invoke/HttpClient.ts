@@ -69,7 +69,9 @@ export class HttpClient {
 
   #take(address: Address): Connection | undefined {
     const kept = this.#idle.get(keyOf(address))
-    const connection = kept?.pop()
+    let connection = kept?.pop()
+    // Ended by the other side, and not yet told that it is closed.
+    while (connection?.isDestroyed === true) connection = kept?.pop()
     if (kept?.length === 0) this.#idle.delete(keyOf(address))
     return connection
   }
@@ -165,6 +167,10 @@ class Connection {
     }
     if (this.connected) write()
     else this.#waiting = write
+  }
+
+  get isDestroyed(): boolean {
+    return this.#socket.destroyed
   }
 
   destroy(): void {

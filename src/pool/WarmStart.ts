@@ -16,6 +16,11 @@ export const layer = (options: { readonly timeout: Duration.Duration }) =>
 
       const adopt = Effect.gen(function* () {
         const running = yield* manager.sync
+        // The process that had paused some of them is gone, and its knowledge with it.
+        yield* Effect.forEach(running, ({ id }) => Effect.ignore(manager.resume(id)), {
+          concurrency: "unbounded",
+          discard: true
+        })
         const { adopted, removed } = yield* pools.adopt(running, functions)
         if (running.length > 0) yield* Effect.logInfo(`Adopted ${adopted} running workers, removed ${removed}`)
       })

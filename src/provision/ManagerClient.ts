@@ -39,6 +39,15 @@ export class ManagerRefused extends Data.TaggedError("ManagerRefused")<{
   }
 }
 
+/**
+ * Lets everything happen that has arrived. A manager's end comes before the requests of those who saw it end: they are
+ * not to be sent over a connection that ended with it, which would leave open whether they had begun.
+ */
+const nextTurn = Effect.callback<void>((resume) => {
+  const turn = setImmediate(() => resume(Effect.void))
+  return Effect.sync(() => clearImmediate(turn))
+})
+
 /** Soon at first, then twice a second. */
 const again = (patience: Duration.Duration) =>
   Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("500 millis")]).pipe(
@@ -92,11 +101,8 @@ export class ManagerClient {
 
   /** One request as it is, without a time limit. */
   send(request: HttpRequest) {
-    return this.#http.send(this.#address, {
-      ...request,
-      path: this.#prefix + request.path,
-      headers: [...request.headers, ...this.#headers]
-    })
+    const whole = { ...request, path: this.#prefix + request.path, headers: [...request.headers, ...this.#headers] }
+    return Effect.andThen(nextTurn, this.#http.send(this.#address, whole))
   }
 
   /** One call with JSON in and out. */
