@@ -14,8 +14,14 @@ export type Misbehaviour =
   | { readonly is: "hold" }
   /** Passed on, and the engine's answer withheld until `release`. */
   | { readonly is: "mute" }
+  /** Passed on after so long. */
+  | { readonly is: "delay"; readonly millis: number }
   /** The connection is closed without an answer. */
   | { readonly is: "drop" }
+  /** Passed on, and the connection closed when the engine answers. */
+  | { readonly is: "lose" }
+  /** The engine's side of the connection is ended without an answer; the client may go on sending. */
+  | { readonly is: "halfClose" }
   /** The connection is ended in the middle of an answer. */
   | { readonly is: "break" }
   | { readonly is: "answer"; readonly status: number; readonly body: string; readonly keepOpen?: boolean }
@@ -159,8 +165,17 @@ class Proxy implements EngineProxy {
       case "mute":
         this.#pass(client, head, released())
         break
+      case "delay":
+        setTimeout(() => this.#pass(client, head, Promise.resolve()), rule.millis)
+        break
       case "drop":
         client.destroy()
+        break
+      case "lose":
+        this.#lose(client, head)
+        break
+      case "halfClose":
+        client.end()
         break
       case "break":
         client.end("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{")
@@ -179,6 +194,17 @@ class Proxy implements EngineProxy {
       `HTTP/1.1 ${status} Said\r\nContent-Type: application/json\r\n${length}Connection: close\r\n\r\n${body}`
     )
     if (!keepOpen) client.end()
+  }
+
+  #lose(client: Socket, head: Buffer): void {
+    const server = connect(this.#upstream)
+    server.on("error", () => client.destroy())
+    server.write(head)
+    client.on("data", (chunk) => server.write(chunk))
+    server.once("data", () => {
+      client.destroy()
+      server.destroy()
+    })
   }
 
   #hold(client: Socket, head: Buffer, released: Promise<void>): void {

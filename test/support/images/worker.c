@@ -4,7 +4,7 @@
  *
  * BEHAVIOUR, from the environment: "exit:<n>" ends at once with that code; "stuck" never gets ready; "slow:<ms>" gets
  * ready after that time. An event with {"exit":<n>} ends the process, {"allocate":<megabytes>} takes that much memory,
- * {"print":<text>} prints; every event is answered with itself.
+ * {"print":<text>} prints, {"sleep":<ms>} takes its time; every event is answered with itself.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -63,6 +63,7 @@ static void obey(const char *event) {
   }
   if ((found = strstr(event, "\"allocate\":")))
     for (int i = atoi(found + 11); i > 0; i--) memset(malloc(1 << 20), i | 1, 1 << 20);
+  if ((found = strstr(event, "\"sleep\":"))) usleep(atoi(found + 8) * 1000);
   if ((found = strstr(event, "\"exit\":"))) _exit(atoi(found + 7));
 }
 
