@@ -209,14 +209,18 @@ const make = Effect.fnUntraced(function* (options: PoolOptions) {
   const stop = (worker: Worker) =>
     Effect.suspend(() => {
       freezer.forget(worker.id)
-      return provisioning.remove(worker.id)
-    }).pipe(
-      Effect.tapError((error) =>
-        Effect.logWarning(`Removing worker '${worker.id}' failed; it is tried again`, error.cause)
-      ),
-      Effect.retry(removeAgain),
-      Effect.ignore
-    )
+      // Said once: it may go on for as long as a manager is away.
+      let log: typeof Effect.logWarning = Effect.logWarning
+      return provisioning.remove(worker.id).pipe(
+        Effect.tapError((error) => {
+          const said = log(`Worker '${worker.id}' could not be removed; it is tried again: ${error.message}`)
+          log = Effect.logDebug
+          return said
+        }),
+        Effect.retry(removeAgain),
+        Effect.ignore
+      )
+    })
 
   const acquireWorker = (config: FunctionConfig) =>
     Effect.suspend(() => {

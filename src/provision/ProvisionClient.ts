@@ -14,7 +14,11 @@ export class ProvisionFailed extends Schema.TaggedError<ProvisionFailed>()("Prov
 /** The manager did not answer, or not as it should. What it was asked to do may have happened. */
 export class ManagerUnreachable extends Schema.TaggedError<ManagerUnreachable>()("ManagerUnreachable", {
   cause: Schema.Defect()
-}) {}
+}) {
+  override get message() {
+    return this.cause instanceof Error ? this.cause.message : String(this.cause)
+  }
+}
 
 export class ProvisionClient extends Context.Service<
   ProvisionClient,
