@@ -5,7 +5,9 @@ import { FunctionName } from "./FunctionName.ts"
 /** Code in a folder of this machine; read-only to the function, as its `/var/task`. */
 export class CodeFolder extends Schema.TaggedClass<CodeFolder>("CodeFolder")("CodeFolder", {
   /** Absolute. */
-  path: Schema.NonEmptyString
+  path: Schema.NonEmptyString,
+  /** Another one for other contents, as far as whoever made this knows: workers of the old ones are not used on. */
+  revision: Schema.optionalKey(Schema.String)
 }) {}
 
 /** Code inside a container image. */

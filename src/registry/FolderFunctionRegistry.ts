@@ -9,8 +9,10 @@ import { CodeFolder, CodeImage, FunctionConfig } from "../domain/FunctionConfig.
 import { FunctionName } from "../domain/FunctionName.ts"
 import { reservedVariables } from "../provision/workerEnvironment.ts"
 import { type CodeShape, codeShape, isFolder } from "./codeFolder.ts"
+import { codeRevision } from "./codeRevision.ts"
 import { FunctionNotFound, FunctionRegistry, FunctionUnusable, type RegistryProblem } from "./FunctionRegistry.ts"
 import { type Defaults, type Entry, readFunctionsFile } from "./functionsFile.ts"
+import { watchFolder } from "./watchFolder.ts"
 
 export interface FolderOptions {
   readonly folder: string
@@ -24,6 +26,8 @@ export interface FolderOptions {
   }
   /** No function's timeout is longer, whatever the file says. Default: Lambda's, 15 minutes. */
   readonly maxTimeout?: Duration.Duration
+  /** Whether changes of the files are taken over while this runs. */
+  readonly watch?: boolean
   /** What `${NAME}` in `functions.yml` is replaced with. */
   readonly environment: Readonly<Record<string, string>>
 }
@@ -47,20 +51,54 @@ export const layer = (options: FolderOptions) =>
   Layer.effect(
     FunctionRegistry,
     Effect.gen(function* () {
-      const loaded = yield* Effect.sync(() => load(options))
+      let loaded = yield* Effect.sync(() => load(options))
       for (const problem of [...loaded.problems, ...loaded.warnings]) yield* report(problem)
+
+      const reload = Effect.gen(function* () {
+        const before = loaded
+        loaded = merge(before, load(options))
+        for (const problem of newIn(loaded, before)) yield* report(problem)
+        const changed = changedIn(loaded, before)
+        if (changed.length > 0) yield* Effect.logInfo(`Functions changed: ${changed.join(", ")}`)
+      })
+      if (options.watch === true) yield* watchFolder(options.folder, reload)
+
       return FunctionRegistry.of({
-        get: (functionName, qualifier = "$LATEST") => {
-          const found = loaded.usable.get(functionName)
-          if (found !== undefined && found.version === qualifier) return Effect.succeed(found)
-          const detail = loaded.unusable.get(functionName) ?? loaded.broken
-          if (detail !== undefined) return Effect.fail(new FunctionUnusable({ functionName, detail }))
-          return Effect.fail(new FunctionNotFound({ functionName, qualifier }))
-        },
-        list: Effect.succeed([...loaded.usable.values()]),
-        problems: Effect.succeed(loaded.problems)
+        get: (functionName, qualifier = "$LATEST") =>
+          Effect.suspend(() => {
+            const found = loaded.usable.get(functionName)
+            if (found !== undefined && found.version === qualifier) return Effect.succeed(found)
+            const detail = loaded.unusable.get(functionName) ?? (found === undefined ? loaded.broken : undefined)
+            if (detail !== undefined) return Effect.fail(new FunctionUnusable({ functionName, detail }))
+            return Effect.fail(new FunctionNotFound({ functionName, qualifier }))
+          }),
+        list: Effect.sync(() => [...loaded.usable.values()]),
+        problems: Effect.sync(() => loaded.problems)
       })
     })
+  )
+
+/** What is served after a change: of a file that broke, what was served before; of functions that did not change, the same. */
+const merge = (before: LoadedFunctions, after: LoadedFunctions): LoadedFunctions => {
+  if (after.broken !== undefined && before.broken === undefined) return { ...before, problems: after.problems }
+  const usable = new Map<string, FunctionConfig>()
+  for (const [name, config] of after.usable) {
+    const known = before.usable.get(name)
+    usable.set(name, known !== undefined && encode(known) === encode(config) ? known : config)
+  }
+  return { ...after, usable }
+}
+
+const encode = Schema.encodeSync(Schema.fromJsonString(Schema.toCodecJson(FunctionConfig)))
+
+const newIn = (after: LoadedFunctions, before: LoadedFunctions): ReadonlyArray<RegistryProblem> => {
+  const known = new Set([...before.problems, ...before.warnings].map(({ detail }) => detail))
+  return [...after.problems, ...after.warnings].filter(({ detail }) => !known.has(detail))
+}
+
+const changedIn = (after: LoadedFunctions, before: LoadedFunctions): ReadonlyArray<string> =>
+  [...new Set([...after.usable.keys(), ...before.usable.keys()])].filter(
+    (name) => after.usable.get(name) !== before.usable.get(name)
   )
 
 const report = ({ detail, functionName }: RegistryProblem) =>
@@ -167,7 +205,9 @@ const configOf = (
   return new FunctionConfig({
     name,
     version: "$LATEST",
-    code: ofImage ? new CodeImage({ uri: entry.image ?? `${name}:latest` }) : new CodeFolder({ path }),
+    code: ofImage
+      ? new CodeImage({ uri: entry.image ?? `${name}:latest` })
+      : new CodeFolder({ path, revision: codeRevision(path) }),
     ...(entry.description === undefined ? {} : { description: entry.description }),
     ...(shape ?? {}),
     environment: { ...Object.fromEntries(common), ...textValues(entry.environment) },

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -100,6 +100,20 @@ describe("the start", () => {
     expect((await fetch(`${irori.url}/health`)).status).toBe(200)
     await irori.stop()
     expect(irori.output()).toMatch(/WARN.*functions\.yml:\d+:\d+/)
+  })
+
+  it("serves a function as it is now, from the call after its file was changed", async () => {
+    const functions = mkdtempSync(join(scratch, "edited-"))
+    const write = (text: string) =>
+      writeFileSync(join(functions, "f/index.mjs"), `export const handler = async () => "${text}"`)
+    mkdirSync(join(functions, "f"))
+    write("before")
+    const irori = await startIrori({ environment: { IRORI_FUNCTIONS_DIR: functions } })
+    expect(await (await invoke(irori, "f")).json()).toBe("before")
+    write("after")
+    await irori.wrote(/Functions changed: f/)
+    expect(await (await invoke(irori, "f")).json()).toBe("after")
+    await irori.stop()
   })
 
   it("ends with status 0 and leaves no process behind", async () => {

@@ -4,7 +4,8 @@ import { dirname, join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect } from "effect"
 import { afterEach, beforeEach } from "vitest"
-import { CodeFolder, CodeImage } from "../../src/domain/FunctionConfig.ts"
+import { CodeImage } from "../../src/domain/FunctionConfig.ts"
+import { fingerprint } from "../../src/provision/fingerprint.ts"
 import * as FolderFunctionRegistry from "../../src/registry/FolderFunctionRegistry.ts"
 import { FunctionRegistry } from "../../src/registry/FunctionRegistry.ts"
 
@@ -60,7 +61,7 @@ describe("FolderFunctionRegistry", () => {
       const config = yield* get("f")
       expect(config.runtime).toBe(runtime)
       expect(config.handler).toBe(handler)
-      expect(config.code).toEqual(new CodeFolder({ path: join(folder, "f") }))
+      expect(config.code).toMatchObject({ _tag: "CodeFolder", path: join(folder, "f") })
     })
   )
 
@@ -143,7 +144,7 @@ functions:
       write("shared/code/index.mjs")
       write("functions.yml", "functions:\n  f: { code: ./shared/code, runtime: nodejs20.x }\n")
       const config = yield* get("f")
-      expect(config.code).toEqual(new CodeFolder({ path: join(folder, "shared/code") }))
+      expect(config.code).toMatchObject({ _tag: "CodeFolder", path: join(folder, "shared/code") })
       expect([config.runtime, config.handler]).toEqual(["nodejs20.x", "index.handler"])
     })
   )
@@ -300,4 +301,59 @@ functions:
       ])
     })
   )
+
+  describe("watching", () => {
+    const watching = <A, E>(body: (registry: FunctionRegistry["Service"]) => Effect.Effect<A, E>) =>
+      Effect.provide(FunctionRegistry.use(body), FolderFunctionRegistry.layer({ ...options(), watch: true }))
+
+    /** Looks again and again, for as long as a test may take. */
+    const until = <A, E>(look: Effect.Effect<A, E>, isSo: (seen: A) => boolean) =>
+      Effect.repeat(Effect.delay(look, "20 millis"), { until: isSo })
+
+    beforeEach(() => {
+      write("f/index.mjs", "one")
+      write("g/index.mjs", "one")
+    })
+
+    it.live("has a changed function anew, and the others as they were", () =>
+      watching((functions) =>
+        Effect.gen(function* () {
+          const [f, g] = [yield* functions.get("f"), yield* functions.get("g")]
+          write("f/lib/part.mjs", "two")
+          const changed = yield* until(functions.get("f"), (config) => config !== f)
+          expect(fingerprint(changed)).not.toBe(fingerprint(f))
+          expect(yield* functions.get("g")).toBe(g)
+        })
+      )
+    )
+
+    it.live("has new settings, new functions, and no functions that are gone", () =>
+      watching((functions) =>
+        Effect.gen(function* () {
+          write("functions.yml", "functions: { f: { timeout: 7 } }")
+          const changed = yield* until(functions.get("f"), (config) => Duration.toSeconds(config.timeout) === 7)
+          expect(changed.version).toBe("$LATEST")
+          write("h/index.mjs")
+          rmSync(join(folder, "g"), { recursive: true })
+          const names = Effect.map(functions.list, (configs) => configs.map(({ name }) => name).join())
+          expect(yield* until(names, (seen) => seen === "f,h")).toBe("f,h")
+        })
+      )
+    )
+
+    it.live("serves what it served while the file is broken, says so, and takes it up again when it is mended", () =>
+      watching((functions) =>
+        Effect.gen(function* () {
+          const f = yield* functions.get("f")
+          write("functions.yml", "functions: [")
+          const problems = yield* until(functions.problems, (seen) => seen.length > 0)
+          expect(problems[0]?.detail).toMatch(/functions\.yml:1:/)
+          expect(yield* functions.get("f")).toBe(f)
+          write("functions.yml", "functions: { f: { memory_size: 256 } }")
+          yield* until(functions.get("f"), ({ memoryMegabytes }) => memoryMegabytes === 256)
+          expect(yield* functions.problems).toEqual([])
+        })
+      )
+    )
+  })
 })
