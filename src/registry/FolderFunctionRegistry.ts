@@ -65,7 +65,7 @@ export const layer = (options: FolderOptions) =>
 
       return FunctionRegistry.of({
         get: (functionName, qualifier = "$LATEST") =>
-          Effect.suspend(() => {
+          Effect.suspend((): Effect.Effect<FunctionConfig, FunctionNotFound | FunctionUnusable> => {
             const found = loaded.usable.get(functionName)
             if (found !== undefined && found.version === qualifier) return Effect.succeed(found)
             const detail = loaded.unusable.get(functionName) ?? (found === undefined ? loaded.broken : undefined)
