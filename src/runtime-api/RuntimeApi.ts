@@ -5,7 +5,7 @@
 import { createServer, type Socket } from "node:net"
 import { Clock, Context, Effect, Layer, Schema, type Scope } from "effect"
 import type { StartFailure, WorkerExit, WorkerId } from "../domain/Worker.ts"
-import { type BodyReceiver, type Exchange, gather, type Headers, HttpConnection } from "./HttpConnection.ts"
+import { type BodyReceiver, type Exchange, type Fields, gather, HttpConnection } from "./HttpConnection.ts"
 import { maxResponseBytes, type Outcome, type Refusal, type RuntimeEvent, RuntimeSession } from "./RuntimeSession.ts"
 
 /** No listener could be opened for a worker. */
@@ -157,7 +157,7 @@ const settle = (exchange: Exchange, refusal: Refusal | undefined) =>
   refusal === undefined ? exchange.reply(202, json, accepted) : refuse(exchange, refusal)
 
 /** The error's type is in a header; older runtimes put it into the document alone. */
-const errorTypeOf = (headers: Headers, fallback: string, body: Uint8Array | undefined): string => {
+const errorTypeOf = (headers: Fields, fallback: string, body: Uint8Array | undefined): string => {
   const given = headers.get("lambda-runtime-function-error-type")
   if (given !== undefined) return /^(Runtime|Function)\.[A-Z][a-zA-Z]+$/.test(given) ? given : fallback
   try {

@@ -1,0 +1,205 @@
+/**
+ * Reads HTTP/1.1 messages (RFC 9112), requests or responses, out of the pieces a socket gives: heads, and bodies by
+ * length, in chunks or up to the end of the connection. What a head means is its user's to say. Lenient about nothing:
+ * a reader that guesses is how requests are smuggled.
+ */
+
+/** More of a head than this is an attack. */
+const maxHeadBytes = 64 * 1024
+const maxChunkLineBytes = 1024
+
+/** Names in lower case; the last of several equal ones. */
+export type Fields = ReadonlyMap<string, string>
+
+/** `status` is what a server answers it with. */
+export class MalformedMessage extends Error {
+  readonly status: 400 | 431 | 501
+  constructor(status: 400 | 431 | 501, what: string) {
+    super(what)
+    this.status = status
+  }
+}
+
+/** How much body follows a head: so many bytes, chunks, all up to the end; or another head, as after 100 Continue. */
+export type Framing = number | "chunked" | "close" | "another head"
+
+export interface MessageSink {
+  readonly head: (startLine: string, fields: Fields) => Framing
+  readonly data: (piece: Buffer) => void
+  /** The message is whole. The next one is not read before `next`. */
+  readonly end: (trailers: Fields) => void
+}
+
+/** What the next bytes are. `left` counts down what is missing of a body or of a chunk. */
+type Expecting =
+  | { readonly is: "Head" | "ChunkSize" | "ChunkEnd" | "Trailers" | "Close" | "Nothing" }
+  | { readonly is: "Length"; left: number; readonly chunked: boolean }
+
+const noFields: Fields = new Map()
+
+export class MessageReader {
+  readonly #sink: MessageSink
+  #pending: Buffer = Buffer.alloc(0)
+  #expecting: Expecting = { is: "Head" }
+  #reading = false
+
+  constructor(sink: MessageSink) {
+    this.#sink = sink
+  }
+
+  /** Takes in what came. Throws `MalformedMessage`; after that the reader is of no more use. */
+  push(chunk: Buffer): void {
+    this.#pending = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk])
+    this.#read()
+    // Nobody who waits for an answer sends more than a little of the next request ahead.
+    if (this.#expecting.is === "Nothing" && this.#pending.length > maxHeadBytes) {
+      throw new MalformedMessage(400, "too much was sent ahead")
+    }
+  }
+
+  /** Goes on to the next message. */
+  next(): void {
+    this.#expecting = { is: "Head" }
+    this.#read()
+  }
+
+  /** The other side sends no more: the end of a body that goes on until then. */
+  close(): void {
+    if (this.#expecting.is === "Close") this.#end(noFields)
+  }
+
+  /** True when nothing came that has not been read. */
+  get drained(): boolean {
+    return this.#pending.length === 0
+  }
+
+  #read(): void {
+    // A sink that goes on from inside `end` comes back here; the loop below goes on by itself.
+    if (this.#reading) return
+    this.#reading = true
+    try {
+      while (this.#step());
+    } finally {
+      this.#reading = false
+    }
+  }
+
+  /** Takes one element off what has come in. False when it is not there yet. */
+  #step(): boolean {
+    const expecting = this.#expecting
+    switch (expecting.is) {
+      case "Head": {
+        const head = this.#takeUntil("\r\n\r\n", maxHeadBytes)
+        if (head === undefined) return false
+        const [startLine = "", ...lines] = head.split("\r\n")
+        this.#frame(this.#sink.head(startLine, parseFields(lines)))
+        return true
+      }
+      case "Length": {
+        if (expecting.left === 0) {
+          if (expecting.chunked) this.#expecting = { is: "ChunkEnd" }
+          else this.#end(noFields)
+          return true
+        }
+        if (this.#pending.length === 0) return false
+        const piece = this.#take(Math.min(expecting.left, this.#pending.length))
+        expecting.left -= piece.length
+        this.#sink.data(piece)
+        return true
+      }
+      case "ChunkSize": {
+        const line = this.#takeUntil("\r\n", maxChunkLineBytes)
+        if (line === undefined) return false
+        const size = /^([0-9a-fA-F]{1,8})(?:[ \t]*;.*)?$/.exec(line)?.[1]
+        if (size === undefined) throw new MalformedMessage(400, "a chunk has no length")
+        const left = Number.parseInt(size, 16)
+        this.#expecting = left === 0 ? { is: "Trailers" } : { is: "Length", left, chunked: true }
+        return true
+      }
+      case "ChunkEnd": {
+        if (this.#pending.length < 2) return false
+        if (this.#take(2).toString("latin1") !== "\r\n") {
+          throw new MalformedMessage(400, "a chunk is longer than it said")
+        }
+        this.#expecting = { is: "ChunkSize" }
+        return true
+      }
+      case "Trailers": {
+        if (this.#pending.length < 2) return false
+        const none = this.#pending[0] === 13 && this.#pending[1] === 10
+        const block = none ? this.#take(2) && "" : this.#takeUntil("\r\n\r\n", maxHeadBytes)
+        if (block === undefined) return false
+        this.#end(block === "" ? noFields : parseFields(block.split("\r\n")))
+        return true
+      }
+      case "Close":
+        if (this.#pending.length > 0) this.#sink.data(this.#take(this.#pending.length))
+        return false
+      case "Nothing":
+        return false
+    }
+  }
+
+  #frame(framing: Framing): void {
+    if (framing === "chunked") this.#expecting = { is: "ChunkSize" }
+    else if (framing === "close") this.#expecting = { is: "Close" }
+    else if (framing !== "another head") this.#expecting = { is: "Length", left: framing, chunked: false }
+  }
+
+  #end(trailers: Fields): void {
+    this.#expecting = { is: "Nothing" }
+    this.#sink.end(trailers)
+  }
+
+  #take(length: number): Buffer {
+    const taken = this.#pending.subarray(0, length)
+    this.#pending = this.#pending.subarray(length)
+    return taken
+  }
+
+  #takeUntil(mark: string, maxBytes: number): string | undefined {
+    const end = this.#pending.indexOf(mark, 0, "latin1")
+    if (end > maxBytes || (end === -1 && this.#pending.length > maxBytes)) {
+      throw new MalformedMessage(431, "a head is too long")
+    }
+    if (end === -1) return undefined
+    const text = this.#pending.toString("latin1", 0, end)
+    this.#pending = this.#pending.subarray(end + mark.length)
+    return text
+  }
+}
+
+const parseFields = (lines: ReadonlyArray<string>): Fields => {
+  const fields = new Map<string, string>()
+  for (const line of lines) {
+    const colon = line.indexOf(":")
+    const name = line.slice(0, colon)
+    if (colon <= 0 || !/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name)) {
+      throw new MalformedMessage(400, "a header field is malformed")
+    }
+    fields.set(name.toLowerCase(), line.slice(colon + 1).trim())
+  }
+  return fields
+}
+
+/** How the body is framed by a head's fields; undefined where they do not say. */
+export const framingOf = (fields: Fields): Framing | undefined => {
+  const length = fields.get("content-length")
+  const coding = fields.get("transfer-encoding")?.toLowerCase()
+  if (coding !== undefined && coding !== "chunked") {
+    throw new MalformedMessage(501, `the transfer coding ${coding} is not known`)
+  }
+  if (coding === "chunked" && length !== undefined) {
+    throw new MalformedMessage(400, "a body has both a length and chunks")
+  }
+  if (length !== undefined && !/^\d{1,15}$/.test(length)) {
+    throw new MalformedMessage(400, `the content length ${length} is no number`)
+  }
+  return coding === "chunked" ? "chunked" : length === undefined ? undefined : Number(length)
+}
+
+/** Whether the connection goes on after a message, `minor` being that of its HTTP version. */
+export const keepsAlive = (fields: Fields, minor: string): boolean => {
+  const connection = fields.get("connection")?.toLowerCase()
+  return minor === "1" ? connection !== "close" : connection === "keep-alive"
+}
