@@ -1,0 +1,113 @@
+/** What is done to Irori, its workers and its engine. */
+import { spawnSync } from "node:child_process"
+import { rmSync } from "node:fs"
+import { join } from "node:path"
+
+import { processesWith } from "../support/processes.ts"
+import { functionName } from "./Callers.ts"
+import type { Deed, Scene } from "./chaos.ts"
+import { containersOf, type OwnEngine } from "./engines.ts"
+import { between, oneOf, type Random } from "./random.ts"
+
+const note = (scene: Scene, what: string, fromMillis: number, explains: "one" | "all" | "none") =>
+  void scene.ledger.faults.push({ what, fromMillis, toMillis: scene.nowMillis(), explains })
+
+const kill = (pid: number): boolean => {
+  try {
+    process.kill(pid, "SIGKILL")
+    return true
+  } catch {
+    return false
+  }
+}
+
+export const killProcess: Deed = {
+  name: "kill -9 of a worker's process",
+  weight: 6,
+  act: async (scene, random) => {
+    const marked = new Set(processesWith(`TEST_MARK=${scene.mark}`))
+    const workers = processesWith(`AWS_LAMBDA_FUNCTION_NAME=${functionName}`).filter((line) => marked.has(line))
+    const victim = oneOf(random, workers)
+    const fromMillis = scene.nowMillis()
+    if (victim !== undefined && kill(Number.parseInt(victim, 10))) note(scene, killProcess.name, fromMillis, "one")
+  }
+}
+
+const running = async ({ engine, instance }: Scene) =>
+  engine === undefined ? [] : (await containersOf(engine, instance())).filter(({ state }) => state === "running")
+
+export const killContainer: Deed = {
+  name: "kill -9 of a container",
+  weight: 6,
+  act: async (scene, random) => {
+    const victim = oneOf(random, await running(scene))
+    const byPid = random() < 0.5
+    if (victim === undefined) return
+    const fromMillis = scene.nowMillis()
+    if (byPid) {
+      const answer = await scene.engine!.ask("GET", `/containers/${victim.name}/json`)
+      const { State } = (await answer.json()) as { readonly State?: { readonly Pid: number } }
+      if (State === undefined || State.Pid === 0 || !kill(State.Pid)) return
+    } else {
+      const answer = await scene.engine!.ask("POST", `/containers/${victim.name}/kill`)
+      if (!answer.ok) return
+    }
+    note(scene, killContainer.name, fromMillis, "one")
+  }
+}
+
+/** Nothing may fail of it: whoever has the worker waits. */
+export const pauseContainer: Deed = {
+  name: "docker pause of a container, and unpause",
+  weight: 2,
+  act: async (scene, random) => {
+    const victim = oneOf(random, await running(scene))
+    const millis = between(random, 100, 1500)
+    if (victim === undefined) return
+    const fromMillis = scene.nowMillis()
+    const answer = await scene.engine!.ask("POST", `/containers/${victim.name}/pause`)
+    if (!answer.ok) return
+    await Bun.sleep(millis)
+    // It may be gone by then.
+    await scene.engine!.ask("POST", `/containers/${victim.name}/unpause`)
+    note(scene, pauseContainer.name, fromMillis, "none")
+  }
+}
+
+export const restartIrori: Deed = {
+  name: "SIGKILL of Irori",
+  weight: 1,
+  act: (scene) => scene.restart()
+}
+
+export const restartEngine = (engine: OwnEngine): Deed => ({
+  name: "the engine stopped and started",
+  weight: 1,
+  act: async (scene, random: Random) => {
+    const millis = between(random, 0, 2500)
+    const fromMillis = scene.nowMillis()
+    await engine.stop()
+    await Bun.sleep(millis)
+    await engine.start()
+    note(scene, "the engine stopped and started", fromMillis, "all")
+    await Bun.sleep(between(random, 1000, 4000))
+  }
+})
+
+/** Whoever needs a worker that is not there cannot have one for so long. */
+export const fillDisk = (folder: string): Deed => ({
+  name: "the disk full",
+  weight: 2,
+  act: async (scene, random) => {
+    const millis = between(random, 500, 3000)
+    const file = join(folder, "filler")
+    const fromMillis = scene.nowMillis()
+    spawnSync("dd", ["if=/dev/zero", `of=${file}`, "bs=64k"])
+    // A worker that ends now cannot be replaced.
+    await killContainer.act(scene, random)
+    await Bun.sleep(millis)
+    rmSync(file)
+    note(scene, "the disk full", fromMillis, "all")
+    await Bun.sleep(between(random, 500, 2000))
+  }
+})
