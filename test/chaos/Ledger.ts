@@ -31,7 +31,8 @@ export class Ledger {
   /** Failures that no fault explains: each fault that ends one worker is used up by one of them. */
   unexplained(): ReadonlyArray<Call> {
     const failed = this.calls.filter(({ kind }) => ![...untroubled, "wrong", "hung"].includes(kind))
-    const left = new Set(this.faults.filter(({ explains }) => explains === "one"))
+    const kills = this.faults.filter(({ explains }) => explains === "one")
+    const left = new Set(kills.toSorted((one, other) => one.fromMillis - other.fromMillis))
     const outages = this.faults.filter(({ explains }) => explains === "all")
     const meets = (call: Call, fault: Fault) =>
       call.sentMillis <= fault.toMillis && fault.fromMillis <= call.endedMillis

@@ -25,12 +25,24 @@ export const killProcess: Deed = {
   name: "kill -9 of a worker's process",
   weight: 6,
   act: async (scene, random) => {
-    const marked = new Set(processesWith(`TEST_MARK=${scene.mark}`))
-    const workers = processesWith(`AWS_LAMBDA_FUNCTION_NAME=${functionName}`).filter((line) => marked.has(line))
-    const victim = oneOf(random, workers)
+    const victim = await victimOf(random, async () => {
+      const marked = new Set(processesWith(`TEST_MARK=${scene.mark}`))
+      return processesWith(`AWS_LAMBDA_FUNCTION_NAME=${functionName}`).filter((line) => marked.has(line))
+    })
     const fromMillis = scene.nowMillis()
     if (victim !== undefined && kill(Number.parseInt(victim, 10))) note(scene, killProcess.name, fromMillis, "one")
   }
+}
+
+/** Waits until there is one: after a restart there is none for a while. */
+const victimOf = async <A>(random: Random, look: () => Promise<ReadonlyArray<A>>): Promise<A | undefined> => {
+  const choice = random()
+  for (let tries = 0; tries < 30; tries++) {
+    const found = oneOf(() => choice, await look())
+    if (found !== undefined) return found
+    await Bun.sleep(100)
+  }
+  return undefined
 }
 
 const running = async ({ engine, instance }: Scene) =>
@@ -40,7 +52,7 @@ export const killContainer: Deed = {
   name: "kill -9 of a container",
   weight: 6,
   act: async (scene, random) => {
-    const victim = oneOf(random, await running(scene))
+    const victim = await victimOf(random, () => running(scene))
     const byPid = random() < 0.5
     if (victim === undefined) return
     const fromMillis = scene.nowMillis()
@@ -61,7 +73,7 @@ export const pauseContainer: Deed = {
   name: "docker pause of a container, and unpause",
   weight: 2,
   act: async (scene, random) => {
-    const victim = oneOf(random, await running(scene))
+    const victim = await victimOf(random, () => running(scene))
     const millis = between(random, 100, 1500)
     if (victim === undefined) return
     const fromMillis = scene.nowMillis()
