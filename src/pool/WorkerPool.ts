@@ -250,7 +250,10 @@ export class WorkerPool<W> {
 
   /** Gives a worker to whoever waited longest, keeps it for the next one, or lets it go. */
   #place(held: Held, nowMillis: number): Array<Action<W>> {
-    if (this.#closed || held.epoch !== this.#epoch || this.#room() <= 0) return [stop(held), ...this.#starts()]
+    if (this.#closed || held.epoch !== this.#epoch || this.#room() <= 0) {
+      // A start that was under way for somebody may have been this one.
+      return [stop(held), ...this.#starts(), ...this.#refuseOverdue()]
+    }
     const [waiter] = this.#waiters
     if (waiter === undefined) {
       this.#idle.push({ ...held, sinceMillis: nowMillis })

@@ -361,4 +361,17 @@ describe("WorkerPool", () => {
     expect(pool.fill()).toHaveLength(1)
     expect(pool.startFailed(0, { reason: "Refused", detail: "no" })).toEqual([])
   })
+
+  it("refuses a waiter whose time is up when what was started for it is more than there may be by now", () => {
+    const pool = new WorkerPool<string>(limits, plenty())
+    pool.acquire("a")
+    pool.adopt(worker("w1"), 0)
+    pool.acquire("b")
+    pool.resize({ ...limits, maxCapacity: 1 })
+    expect(pool.overdue("b")).toEqual([])
+    expect(pool.started(worker("w2"), 0, 0)).toMatchObject([
+      { _tag: "Stop", worker: { id: "w2" } },
+      { _tag: "Refuse", waiter: "b", refusal: { _tag: "TimedOut" } }
+    ])
+  })
 })
