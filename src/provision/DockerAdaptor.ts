@@ -17,6 +17,7 @@ import {
   dockerError
 } from "./DockerError.ts"
 import { defaultDockerHost, dockerEndpoint } from "./dockerEndpoint.ts"
+import { readWholeAnswers } from "./wholeAnswers.ts"
 
 export interface DockerOptions {
   /** `DOCKER_HOST`: `unix:///path` or `tcp://host:port`; by default the socket in `/var/run`. */
@@ -418,7 +419,11 @@ const connect = (host: string) =>
     }
     // The types know optional settings, not the undefined that keeps the environment out.
     const docker = yield* Effect.try({
-      try: () => new Docker(settings as Docker.DockerOptions),
+      try: () => {
+        const engine = new Docker(settings as Docker.DockerOptions)
+        readWholeAnswers(engine.modem)
+        return engine
+      },
       catch: (cause) => cause
     }).pipe(
       Effect.match({
