@@ -7,7 +7,7 @@
  * `IRORI_TEST_FAULTS=all` takes all of it.
  */
 import { Cause, Effect, Exit, Fiber, Logger, Scope, Semaphore } from "effect"
-import { beforeAll, describe, expect, it } from "vitest"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { makeContainer } from "../support/docker.ts"
 import type { Misbehaviour } from "../support/engineProxy.ts"
 import { workerImage } from "../support/images.ts"
@@ -280,12 +280,18 @@ describe("a faulty Docker", () => {
   ]
 
   const permits = Semaphore.makeUnsafe(14)
+  const leaving = new AbortController()
   const outcomes = new Map<string, Promise<Exit.Exit<void, unknown>>>()
   beforeAll(() => {
     for (const [sentence, body] of all) {
       const quiet = Effect.provide(permits.withPermit(body), Logger.layer([]))
-      outcomes.set(sentence, Effect.runPromiseExit(quiet))
+      outcomes.set(sentence, Effect.runPromiseExit(quiet, { signal: leaving.signal }))
     }
+  })
+  // Those that nobody waited for, since only some tests were to run, clear away after themselves.
+  afterAll(async () => {
+    leaving.abort()
+    await Promise.all(outcomes.values())
   })
 
   for (const [sentence] of all) {
