@@ -80,7 +80,7 @@ const inspectTimeout = "2 seconds"
 /** How many containers are paused at once: those that are resumed meanwhile share the machine with it. */
 const maxPauses = 2
 const firstPauseMillis = 100
-const maxPauseMillis = 30_000
+const maxPauseMillis = 2_000
 
 export interface ContainerFleet {
   readonly deaths: PubSub.PubSub<WorkerDeath>

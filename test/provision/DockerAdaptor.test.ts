@@ -45,7 +45,8 @@ describe("DockerAdaptor", () => {
       const { docker, obey, proxy } = yield* setUp()
       proxy.when(/GET/, { is: "hold" })
       const ticks: Array<number> = []
-      const logged: Array<unknown> = []
+      // The clock of tests may have a word of its own to log.
+      const logged: Array<string> = []
       yield* Effect.forkChild(
         Effect.gen(function* () {
           ticks.push(ticks.length)
@@ -53,14 +54,14 @@ describe("DockerAdaptor", () => {
         }).pipe(
           Effect.delay("1 second"),
           Effect.forever,
-          Effect.provide(Logger.layer([Logger.make(({ message }) => void logged.push(message))]))
+          Effect.provide(Logger.layer([Logger.make(({ message }) => void logged.push(String(message)))]))
         )
       )
       const lists = yield* atOnce(times(25, () => Effect.exit(docker.list({ a: "b" }))))
       yield* proxy.until(/json/, 20)
       yield* TestClock.adjust("30 seconds")
       expect(ticks.length).toBe(30)
-      expect(logged.length).toBe(30)
+      expect(logged.filter((line) => line === "healthy").length).toBe(30)
       obey()
       proxy.cut(/json/)
       const answers = yield* Fiber.join(lists)
