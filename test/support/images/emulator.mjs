@@ -72,7 +72,8 @@ const timeOut = () => {
   settle(200, `Task timed out after ${timeoutSeconds}.00 seconds`)
 }
 
-createServer(async (request, response) => {
+// The runtime's connection is idle for as long as its function runs.
+createServer({ keepAliveTimeout: 0 }, async (request, response) => {
   const path = request.url.replace("/2018-06-01/runtime/", "")
   const body = await bytesOf(request)
   if (path === "invocation/next") {
