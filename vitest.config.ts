@@ -4,6 +4,8 @@ export default defineConfig({
   test: {
     // Inside Bun, vitest's worker threads work and its forks do not.
     pool: "threads",
+    // Most of the time goes by waiting for containers and processes to come and go, not in the tests.
+    maxWorkers: 3,
     include: ["test/**/*.test.ts"],
     testTimeout: 20_000,
     hookTimeout: 60_000

@@ -1,6 +1,6 @@
 /** What becomes of the containers of a run that ended without closing, at the next run of its instance. */
 import { expect, it } from "@effect/vitest"
-import { Context, Effect, Layer, Logger, PubSub, References, type Scope } from "effect"
+import { Context, Effect, Layer, Logger, PubSub, References, Schedule, type Scope } from "effect"
 import { describe } from "vitest"
 import type { FunctionConfig } from "../../src/domain/FunctionConfig.ts"
 import { GatewayId, type Worker } from "../../src/domain/Worker.ts"
@@ -44,7 +44,7 @@ describe("DockerProvisioner, after a run that did not close", () => {
     Effect.promise(async () => {
       const answer = await engine(method, path, body === undefined ? undefined : JSON.stringify(body))
       if (!answer.ok) throw new Error(await answer.text())
-      await answer.arrayBuffer()
+      return answer.text()
     })
   const stateOf = (id: string, instance: string) =>
     Effect.map(containersWith(labelOf(instance)), (all) => all.find(({ Names }) => Names[0] === `/${id}`)?.State)
@@ -87,6 +87,9 @@ describe("DockerProvisioner, after a run that did not close", () => {
       })
       const worker = yield* start(before, posted())
       yield* post(worker, { print: "early" })
+      // The engine gives a line the time at which it has it.
+      const log = call("GET", `/containers/${worker.id}/logs?stdout=1`)
+      yield* Effect.repeat(log, { until: (lines) => lines.includes("early"), schedule: Schedule.spaced("20 millis") })
       yield* run(instance, "boot-2", {}, Logger.layer([logger]))
       const hears = yield* PubSub.subscribe(heard)
       yield* post(worker, { print: "late" })
