@@ -26,8 +26,8 @@ export const burst = (url: string, callers: number, seconds: number): Burst => {
   const of = (pattern: RegExp) => pattern.exec(output)?.[1]
   return {
     perSecond: Number(of(/Requests\/sec:\s+([\d.]+)/)),
-    p50Millis: millis(of(/50%\s+(\S+)/)),
-    p99Millis: millis(of(/99%\s+(\S+)/)),
+    p50Millis: millis(of(/^\s+50%\s+(\S+)/m)),
+    p99Millis: millis(of(/^\s+99%\s+(\S+)/m)),
     failed: Number(of(/Non-2xx or 3xx responses: (\d+)/) ?? 0) + Number(of(/read (\d+), write/) ?? 0)
   }
 }
