@@ -51,6 +51,8 @@ export interface ContainerSummary {
 
 export interface ContainerState {
   readonly id: string
+  /** Of its first process, as the engine's machine counts; 0 where none runs. */
+  readonly pid: number
   /** True of a paused one too. */
   readonly running: boolean
   readonly paused: boolean
@@ -534,6 +536,7 @@ const stateOf = (found: Docker.ContainerInspectInfo): ContainerState => ({
   id: found.Id,
   running: found.State.Running,
   paused: found.State.Paused,
+  pid: found.State.Pid,
   exitCode: found.State.ExitCode,
   outOfMemory: found.State.OOMKilled,
   addresses: new Map(

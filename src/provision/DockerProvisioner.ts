@@ -10,6 +10,7 @@ import { type GatewayId, type StartFailure, Worker, type WorkerId } from "../dom
 import { describeExit } from "../invoke/errorDocuments.ts"
 import { RuntimeApi } from "../runtime-api/RuntimeApi.ts"
 import { runtimes } from "../runtimes/runtimes.ts"
+import { hasAbandonedRequest } from "./abandonedRequest.ts"
 import * as ContainerFleet from "./ContainerFleet.ts"
 import { containerSpec, imageOf, label, type Ownership, workerOf } from "./containerTemplate.ts"
 import { type ContainerState, type ContainerSummary, DockerAdaptor } from "./DockerAdaptor.ts"
@@ -83,7 +84,10 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
           if (found.labels[label.transport] !== "rie") return undefined
           const sinceMillis = yield* Clock.currentTimeMillis
           if (found.state === "paused") yield* docker.unpause(container.id)
-          const host = addressOf(yield* docker.inspect(container.id))
+          const state = yield* docker.inspect(container.id)
+          // It is at an event of the run that was killed: an emulator has one at a time.
+          if (hasAbandonedRequest(state.pid, riePort)) return undefined
+          const host = addressOf(state)
           const worker = host === undefined ? undefined : workerOf(found, { host, port: riePort })
           if (worker === undefined) return undefined
           yield* listening(container, worker.host, adoptTimeout)

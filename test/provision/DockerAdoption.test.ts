@@ -1,9 +1,12 @@
 /** What becomes of the containers of a run that ended without closing, at the next run of its instance. */
+
+import { connect } from "node:net"
 import { expect, it } from "@effect/vitest"
 import { Context, Effect, Layer, Logger, PubSub, References, Schedule, type Scope } from "effect"
 import { describe } from "vitest"
 import type { FunctionConfig } from "../../src/domain/FunctionConfig.ts"
 import { GatewayId, type Worker } from "../../src/domain/Worker.ts"
+import { hasAbandonedRequest } from "../../src/provision/abandonedRequest.ts"
 import { fingerprint } from "../../src/provision/fingerprint.ts"
 import { Provisioner } from "../../src/provision/Provisioner.ts"
 import type { RuntimeApi } from "../../src/runtime-api/RuntimeApi.ts"
@@ -73,6 +76,24 @@ describe("DockerProvisioner, after a run that did not close", () => {
       expect(worker).toMatchObject({ gateway: "one", fingerprint: fingerprint(posted()), transport: "rie" })
       expect(unnamed.gateway).toBeUndefined()
       expect(yield* post(adopted[0]!, { a: 1 })).toEqual({ a: 1 })
+    }))
+
+  test("removes a worker that is still at an event of the run that was killed", ({ before, instance }) =>
+    Effect.gen(function* () {
+      const [busy, idle] = [yield* start(before, posted()), yield* start(before, posted())]
+      // Its caller goes away in the middle, as one that is killed.
+      const caller = connect({ host: busy.host, port: busy.port })
+      const body = '{"sleep":20000}'
+      caller.write(
+        `POST /2015-03-31/functions/function/invocations HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+      )
+      yield* Effect.promise(() => new Promise<void>((sent) => caller.end(() => sent())))
+      const { State } = JSON.parse(yield* call("GET", `/containers/${busy.id}/json`)) as { State: { Pid: number } }
+      const seen = Effect.sync(() => hasAbandonedRequest(State.Pid, busy.port))
+      yield* Effect.repeat(seen, { until: (yes) => yes, schedule: Schedule.spaced("10 millis") })
+      const after = yield* run(instance, "boot-2")
+      expect((yield* provisionerOf(after).list).map(({ id }) => id)).toEqual([idle.id])
+      caller.destroy()
     }))
 
   test("hands on what an adopted worker prints from then on, and not again what it printed", ({ before, instance }) =>
