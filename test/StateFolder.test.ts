@@ -44,7 +44,8 @@ describe("openStateFolder", () => {
       script,
       `import { Effect } from "effect"
        import { openStateFolder } from "${join(import.meta.dirname, "../src/StateFolder.ts")}"
-       Effect.runFork(Effect.scoped(Effect.andThen(openStateFolder("${join(root, "killed")}", ["gateway"]),
+       // Held on to: a fiber that nothing refers to is collected, and with it what its scope keeps open.
+       globalThis.holding = Effect.runFork(Effect.scoped(Effect.andThen(openStateFolder("${join(root, "killed")}", ["gateway"]),
          Effect.andThen(Effect.sync(() => console.log("held")), Effect.never))))
        setInterval(() => {}, 60_000)`
     )

@@ -421,7 +421,7 @@ describe("ProcessProvisioner", () => {
     "ends a start whose caller leaves while its process comes up",
     Effect.gen(function* () {
       const provisioner = yield* Provisioner
-      const fibers = yield* Effect.forEach([1, 2, 3, 4], () => Effect.forkChild(provisioner.start(config("echo"))))
+      const fibers = yield* Effect.forEach([1, 2, 3, 4], () => Effect.forkChild(provisioner.start(config("stuck"))))
       yield* until(ofFolder(code), 4)
       yield* Effect.forEach(fibers, Fiber.interrupt, { concurrency: "unbounded" })
       expect(yield* ofFolder(code)).toEqual([])
