@@ -79,6 +79,12 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
         )
 
       /** Takes in those that events are posted to. The others waited in a `next` that died with its server. */
+      /** Seen twice: a connection that nobody used takes a moment to be closed. */
+      const isBusy = (pid: number) => {
+        const look = Effect.sync(() => hasAbandonedRequest(pid, riePort))
+        return Effect.flatMap(look, (seen) => (seen ? Effect.delay(look, "250 millis") : Effect.succeed(false)))
+      }
+
       const adopt = Effect.fnUntraced(
         function* (container: Container, found: ContainerSummary) {
           if (found.labels[label.transport] !== "rie") return undefined
@@ -86,7 +92,7 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
           if (found.state === "paused") yield* docker.unpause(container.id)
           const state = yield* docker.inspect(container.id)
           // It is at an event of the run that was killed: an emulator has one at a time.
-          if (hasAbandonedRequest(state.pid, riePort)) return undefined
+          if (yield* isBusy(state.pid)) return undefined
           const host = addressOf(state)
           const worker = host === undefined ? undefined : workerOf(found, { host, port: riePort })
           if (worker === undefined) return undefined

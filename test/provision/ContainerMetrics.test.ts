@@ -139,6 +139,8 @@ describe("what workers that are processes take", () => {
     Effect.gen(function* () {
       const worker = yield* start(functionConfig({ code, handler: "echo.handler" }))
       yield* Provisioner.use((machine) => machine.pause(worker.id))
+      // The signal is sent; a busy machine may take a moment to deliver it.
+      yield* Effect.sleep("200 millis")
       expect(sampleFor(worker, (yield* collect).containers).state).toBe("PAUSED")
     }).pipe(Effect.provide(withProcesses))
   )
