@@ -78,13 +78,13 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
           within(limit, `The image did not listen on port ${riePort}`)
         )
 
-      /** Takes in those that events are posted to. The others waited in a `next` that died with its server. */
       /** Seen twice: a connection that nobody used takes a moment to be closed. */
       const isBusy = (pid: number) => {
         const look = Effect.sync(() => hasAbandonedRequest(pid, riePort))
         return Effect.flatMap(look, (seen) => (seen ? Effect.delay(look, "250 millis") : Effect.succeed(false)))
       }
 
+      /** Takes in those that events are posted to. The others waited in a `next` that died with its server. */
       const adopt = Effect.fnUntraced(
         function* (container: Container, found: ContainerSummary) {
           if (found.labels[label.transport] !== "rie") return undefined
