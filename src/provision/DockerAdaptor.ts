@@ -6,8 +6,8 @@ import { Agent } from "node:http"
 import { availableParallelism } from "node:os"
 import type { Readable } from "node:stream"
 import Docker from "dockerode"
-import { Cause, Context, Duration, Effect, Fiber, Layer, Schema, type Scope, Semaphore, Stream } from "effect"
-import { ContainerLog, type LogLine } from "./ContainerLog.ts"
+import { Context, Duration, Effect, Fiber, Layer, Schema, type Scope, Semaphore, Stream } from "effect"
+import type { LogLine } from "./ContainerLog.ts"
 import {
   DockerConflict,
   type DockerError,
@@ -16,7 +16,10 @@ import {
   DockerUnavailable,
   dockerError
 } from "./DockerError.ts"
+import { DockerWorkers } from "./DockerWorkers.ts"
+import { gatewayOf, type ImageSettings, settingsOf } from "./dockerAnswers.ts"
 import { defaultDockerHost, dockerEndpoint } from "./dockerEndpoint.ts"
+import { bytesOf, jsonLines, linesOf } from "./dockerStreams.ts"
 import { readWholeAnswers } from "./wholeAnswers.ts"
 
 export interface DockerOptions {
@@ -69,13 +72,6 @@ export const ContainerEvent = Schema.Struct({
   timeNano: Schema.Number
 })
 export type ContainerEvent = typeof ContainerEvent.Type
-
-/** What an image says about how it is run. */
-export interface ImageSettings {
-  readonly command: ReadonlyArray<string>
-  readonly environment: Readonly<Record<string, string>>
-  readonly workingDir: string
-}
 
 /** What a container takes of its machine, and how it fares. */
 export interface ContainerStats {
@@ -161,9 +157,9 @@ export class DockerAdaptor extends Context.Service<
         const { address, docker } = yield* connect(options.host ?? defaultDockerHost)
         // Apart, since in Bun an agent's requests take the longer the more of its answers are still being read.
         const { docker: streaming } = yield* connect(options.host ?? defaultDockerHost)
-        const workers = new Workers("docker_worker", options.maxWorkers ?? 20)
+        const workers = new DockerWorkers("docker_worker", options.maxWorkers ?? 20)
         // For what takes milliseconds and is waited for: behind as many starts it would take seconds.
-        const quick = new Workers("docker_quick", options.maxWorkers ?? 20)
+        const quick = new DockerWorkers("docker_quick", options.maxWorkers ?? 20)
         const starts = Semaphore.makeUnsafe(options.maxStarts ?? 2 * availableParallelism())
         const pulls = Semaphore.makeUnsafe(1)
         const measuring = Semaphore.makeUnsafe(8)
@@ -329,10 +325,7 @@ export class DockerAdaptor extends Context.Service<
               call("gateway", network, (engine, abortSignal) =>
                 dial(engine, `/networks/${encodeURIComponent(network)}`, abortSignal)
               ),
-              (found) => {
-                const network = Schema.decodeUnknownOption(Network)(found)
-                return network._tag === "None" ? undefined : gatewayOf(network.value)
-              }
+              gatewayOf
             ),
 
           logs: (name, sinceMillis = 0) =>
@@ -456,80 +449,6 @@ const apart = <A, E>(scope: Scope.Scope, effect: Effect.Effect<A, E>): Effect.Ef
     )
   )
 
-/** The permits, each with a number by which its holder is known in logs and traces: `docker_worker-3`. */
-class Workers {
-  readonly #name: string
-  readonly #permits: Semaphore.Semaphore
-  readonly #free: Array<number>
-
-  constructor(name: string, max: number) {
-    this.#name = name
-    this.#permits = Semaphore.makeUnsafe(max)
-    this.#free = Array.from({ length: max }, (_, index) => index)
-  }
-
-  run<A, E>(operation: string, subject: string, effect: Effect.Effect<A, E>): Effect.Effect<A, E> {
-    return this.#permits.withPermit(
-      Effect.acquireUseRelease(
-        Effect.sync(() => this.#free.shift()!),
-        (slot) => {
-          const worker = { docker_worker: `${this.#name}-${slot}`, operation }
-          return Effect.logDebug(`Docker ${operation} ${subject}`.trimEnd()).pipe(
-            Effect.andThen(effect),
-            Effect.annotateLogs(worker),
-            Effect.withSpan(`DockerAdaptor.${operation}`, { attributes: { ...worker, subject } })
-          )
-        },
-        (slot) => Effect.sync(() => this.#free.unshift(slot))
-      )
-    )
-  }
-}
-
-/** The bytes of a response, read as fast as they are taken. */
-const bytesOf = (
-  readable: Readable,
-  failure: (cause: unknown) => DockerError
-): Stream.Stream<Uint8Array, DockerError> => {
-  const next = Effect.callback<readonly [Uint8Array], DockerError | Cause.Done>((resume) => {
-    const look = () => {
-      const chunk: unknown = readable.read()
-      if (chunk instanceof Uint8Array) settle(Effect.succeed([chunk] as const))
-      else if (readable.errored !== null) settle(Effect.fail(failure(readable.errored)))
-      else if (readable.readableEnded || readable.destroyed) settle(Cause.done())
-    }
-    const leave = () => {
-      for (const event of ["readable", "end", "error", "close"]) readable.off(event, look)
-    }
-    const settle = (outcome: Effect.Effect<readonly [Uint8Array], DockerError | Cause.Done>) => {
-      leave()
-      resume(outcome)
-    }
-    for (const event of ["readable", "end", "error", "close"]) readable.on(event, look)
-    look()
-    return Effect.sync(leave)
-  })
-  return Stream.fromPull(Effect.succeed(next))
-}
-
-const jsonLines = (bytes: Stream.Stream<Uint8Array, DockerError>): Stream.Stream<unknown, DockerError> =>
-  bytes.pipe(
-    Stream.decodeText,
-    Stream.splitLines,
-    Stream.filter((line) => line !== ""),
-    Stream.map((line) => Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))(line)),
-    Stream.map((line) => (line._tag === "Some" ? line.value : undefined))
-  )
-
-const linesOf = (bytes: Stream.Stream<Uint8Array, DockerError>): Stream.Stream<LogLine, DockerError> =>
-  Stream.suspend(() => {
-    const log = new ContainerLog()
-    return bytes.pipe(
-      Stream.flatMap((chunk) => Stream.fromIterable(log.push(chunk))),
-      Stream.concat(Stream.suspend(() => Stream.fromIterable(log.end())))
-    )
-  })
-
 const labelFilter = (labels: Labels): Array<string> => Object.entries(labels).map(([name, value]) => `${name}=${value}`)
 
 const stateOf = (found: Docker.ContainerInspectInfo): ContainerState => ({
@@ -568,44 +487,4 @@ const statsOf = (
     maxMemoryBytes: HostConfig.Memory ?? 0,
     cpuNanos: used._tag === "Some" ? used.value.cpu_stats.cpu_usage.total_usage : 0
   }
-}
-
-const Image = Schema.Struct({
-  Config: Schema.Struct({
-    Cmd: Schema.optionalKey(Schema.NullOr(Schema.Array(Schema.String))),
-    Env: Schema.optionalKey(Schema.NullOr(Schema.Array(Schema.String))),
-    WorkingDir: Schema.optionalKey(Schema.String)
-  })
-})
-
-const settingsOf = (found: unknown): ImageSettings => {
-  const image = Schema.decodeUnknownOption(Image)(found)
-  const { Cmd = null, Env = null, WorkingDir = "" } = image._tag === "Some" ? image.value.Config : {}
-  const environment = (Env ?? []).map((text): [string, string] => {
-    const [name = "", ...value] = text.split("=")
-    return [name, value.join("=")]
-  })
-  return { command: Cmd ?? [], environment: Object.fromEntries(environment), workingDir: WorkingDir }
-}
-
-const Network = Schema.Struct({
-  IPAM: Schema.Struct({
-    Config: Schema.NullOr(
-      Schema.Array(
-        Schema.Struct({ Gateway: Schema.optionalKey(Schema.String), Subnet: Schema.optionalKey(Schema.String) })
-      )
-    )
-  })
-})
-
-/** The first IPv4 one: Lambda's runtime clients take no IPv6 literal. */
-const gatewayOf = (network: typeof Network.Type): string | undefined => {
-  const ipv4 = network.IPAM.Config?.find(({ Gateway, Subnet }) => (Gateway ?? Subnet)?.includes(".") === true)
-  // An engine that has not yet run a container does not name it: then it is the subnet's first address.
-  return (ipv4?.Gateway ?? firstAddress(ipv4?.Subnet))?.replace(/\/\d+$/, "")
-}
-
-const firstAddress = (subnet: string | undefined): string | undefined => {
-  const [, upper, last] = /^(\d+\.\d+\.\d+\.)(\d+)\/\d+$/.exec(subnet ?? "") ?? []
-  return last === undefined ? undefined : `${upper}${Number(last) + 1}`
 }
