@@ -22,6 +22,32 @@ export class CodeImage extends Schema.TaggedClass<CodeImage>("CodeImage")("CodeI
 export const Transport = Schema.Literals(["runtime-api", "rie"])
 export type Transport = typeof Transport.Type
 
+/** What a function says over what its image says about how it is run. */
+export const ImageConfig = Schema.Struct({
+  entryPoint: Schema.optionalKey(Schema.Array(Schema.String)),
+  command: Schema.optionalKey(Schema.Array(Schema.String)),
+  /** Absolute, in the image. */
+  workingDirectory: Schema.optionalKey(Schema.NonEmptyString)
+})
+export type ImageConfig = typeof ImageConfig.Type
+
+/** How a runtime writes its log: lines of text, or a JSON object a line. */
+export const LoggingFormat = Schema.Literals(["Text", "JSON"])
+export type LoggingFormat = typeof LoggingFormat.Type
+
+export const ApplicationLogLevel = Schema.Literals(["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"])
+export type ApplicationLogLevel = typeof ApplicationLogLevel.Type
+
+export const SystemLogLevel = Schema.Literals(["DEBUG", "INFO", "WARN"])
+export type SystemLogLevel = typeof SystemLogLevel.Type
+
+/** Why a worker initialises: for the event that waits, or so that there is one before the event comes. */
+export const InitializationType = Schema.Literals(["on-demand", "provisioned-concurrency"])
+export type InitializationType = typeof InitializationType.Type
+
+/** Lambda's smallest, and what a function has that says nothing. */
+export const defaultEphemeralStorageMegabytes = 512
+
 export class FunctionConfig extends Schema.Class<FunctionConfig>("FunctionConfig")({
   name: FunctionName,
   /** `$LATEST`, or the number of a published version. */
@@ -33,6 +59,19 @@ export class FunctionConfig extends Schema.Class<FunctionConfig>("FunctionConfig
   runtime: Schema.optionalKey(Schema.NonEmptyString),
   /** `file.export`, as the runtime reads it; absent for images, which have it in their command. */
   handler: Schema.optionalKey(Schema.NonEmptyString),
+  /** Absolute: a folder of this machine whose contents are the function's `/opt`, all its layers in one. */
+  layersPath: Schema.optionalKey(Schema.NonEmptyString),
+  /** For images. */
+  imageConfig: Schema.optionalKey(ImageConfig),
+  /** The size of `/tmp`, 512 where it is absent. A worker that is a process shares the machine's and has no limit. */
+  ephemeralStorageMegabytes: Schema.optionalKey(Schema.Int),
+  /** `Text` where it is absent. The levels count with `JSON` alone. */
+  loggingFormat: Schema.optionalKey(LoggingFormat),
+  /** The least that a function's own lines must have to be written; `INFO` where it is absent. */
+  applicationLogLevel: Schema.optionalKey(ApplicationLogLevel),
+  systemLogLevel: Schema.optionalKey(SystemLogLevel),
+  /** `on-demand` where it is absent. */
+  initializationType: Schema.optionalKey(InitializationType),
   /** The function's own variables, beside those that the platform sets. */
   environment: Schema.Record(Schema.String, Schema.String),
   /** How long one invocation may run before it is cut off and its worker removed. */

@@ -58,7 +58,10 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
 
       const readLog = (container: Container, functionName: FunctionName, sinceMillis?: number) =>
         docker.logs(container.id, sinceMillis).pipe(
-          Stream.runForEach(({ stream, text }) => Effect.annotateLogs(Effect.logInfo(text), { stream })),
+          Stream.runForEach(({ stream, text }) => {
+            runtimeApi.output.write(container.id, { stream, text })
+            return Effect.annotateLogs(Effect.logInfo(text), { stream })
+          }),
           Effect.catch((error) => Effect.logDebug(`The log of ${container.id} broke off: ${error.message}`)),
           Effect.annotateLogs({ job: "lambda", function_name: functionName, worker: container.id }),
           Effect.forkIn(container.scope)

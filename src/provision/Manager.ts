@@ -142,6 +142,9 @@ export const layer = (options: ManagerOptions) =>
         if (config.code._tag === "CodeFolder" && !isInside(options.codeRoots, config.code.path)) {
           return yield* new CodeOutsideRoots({ path: config.code.path })
         }
+        if (config.layersPath !== undefined && !isInside(options.codeRoots, config.layersPath)) {
+          return yield* new CodeOutsideRoots({ path: config.layersPath })
+        }
         const { maxWorkers } = options
         const running = maxWorkers === undefined ? 0 : (yield* provisioner.list).length
         if (maxWorkers !== undefined && running + starting + count > maxWorkers) {

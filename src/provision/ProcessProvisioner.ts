@@ -117,8 +117,10 @@ export const layer = (options: ProcessOptions): Layer.Layer<Provisioner, never, 
                   runtimeDir: program.runtime.process.runtimeDir
                 })
               },
-              log: (stream, line) =>
+              log: (stream, line) => {
+                runtimeApi.output.write(entry.id, { stream, text: line })
                 Effect.runForkWith(context)(Effect.annotateLogs(Effect.logInfo(line), { ...annotations, stream }))
+              }
             },
             reaper
           ),
@@ -210,6 +212,7 @@ export const layer = (options: ProcessOptions): Layer.Layer<Provisioner, never, 
         stop,
         pause: (id) => signal(id, "SIGSTOP"),
         resume: (id) => signal(id, "SIGCONT"),
+        isAbandoned: () => Effect.succeed(false),
         list: Effect.sync(() => [...entries.values()].flatMap(({ worker }) => (worker === undefined ? [] : [worker]))),
         deaths
       })

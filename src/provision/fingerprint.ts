@@ -12,6 +12,11 @@ export const fingerprint = (config: FunctionConfig): string => {
     version: config.version,
     transport: config.transport,
     memoryMegabytes: config.memoryMegabytes,
+    layersPath: config.layersPath,
+    imageConfig: config.imageConfig,
+    ephemeralStorageMegabytes: config.ephemeralStorageMegabytes,
+    logging: config.loggingFormat === "JSON" ? [config.applicationLogLevel, config.systemLogLevel] : undefined,
+    initializationType: config.initializationType,
     // The emulator in an image is told it once; elsewhere it is the invoker's to keep.
     timeoutMillis: config.transport === "rie" ? Duration.toMillis(config.timeout) : undefined,
     environment: Object.entries(config.environment).sort(([a], [b]) => (a < b ? -1 : 1))

@@ -7,6 +7,7 @@ import { Clock, Context, Effect, Layer, Schema, type Scope } from "effect"
 import type { StartFailure, WorkerExit, WorkerId } from "../domain/Worker.ts"
 import { type BodyReceiver, type Exchange, type Fields, gather, HttpConnection } from "./HttpConnection.ts"
 import { maxResponseBytes, type Outcome, type Refusal, type RuntimeEvent, RuntimeSession } from "./RuntimeSession.ts"
+import { WorkerOutput } from "./WorkerOutput.ts"
 
 /** No listener could be opened for a worker. */
 export class ListenFailed extends Schema.TaggedError<ListenFailed>()("ListenFailed", {
@@ -36,6 +37,8 @@ export class RuntimeApi extends Context.Service<
     readonly open: (id: WorkerId, host: string) => Effect.Effect<RuntimeApiListener, ListenFailed, Scope.Scope>
     /** The listener of a worker, as long as it is open. */
     readonly find: (id: WorkerId) => RuntimeApiListener | undefined
+    /** What workers print, those without a listener included; written by whoever reads it. */
+    readonly output: WorkerOutput
   }
 >()("irori/runtime-api/RuntimeApi") {
   static readonly layer = Layer.effect(
@@ -80,7 +83,7 @@ export class RuntimeApi extends Context.Service<
         )
       })
 
-      return RuntimeApi.of({ open, find: (id) => listeners.get(id) })
+      return RuntimeApi.of({ open, find: (id) => listeners.get(id), output: new WorkerOutput() })
     })
   )
 }

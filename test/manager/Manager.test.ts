@@ -144,7 +144,7 @@ describe("Manager", () => {
     )
   })
 
-  it.effect("gives no code to workers that is outside its roots, also not through a link", () => {
+  it.effect("gives no code and no layers to workers that are outside its roots, also not through a link", () => {
     const root = mkdtempSync(join(tmpdir(), "irori-roots-"))
     mkdirSync(join(root, "code/f"), { recursive: true })
     mkdirSync(join(root, "code-secret"))
@@ -164,7 +164,11 @@ describe("Manager", () => {
           ]) {
             expect((yield* Effect.flip(manager.provision(of(path), 1)))._tag).toBe("CodeOutsideRoots")
           }
-          yield* manager.provision(of(join(root, "code/f")), 1)
+          const layers = (layersPath: string) =>
+            functionConfig({ code: new CodeFolder({ path: join(root, "code/f") }), layersPath })
+          const refused = yield* Effect.flip(manager.provision(layers(join(root, "code-secret")), 1))
+          expect(refused).toMatchObject({ _tag: "CodeOutsideRoots", path: join(root, "code-secret") })
+          yield* manager.provision(layers(join(root, "code")), 1)
           expect(machine.calls).toEqual(["start w-1"])
         }),
       { codeRoots: [join(root, "code")] }
