@@ -5,6 +5,18 @@
  * examples from the same rows.
  */
 import { Duration, Schema } from "effect"
+import { InputMalformed } from "../../src/control/model/LambdaApi.ts"
+import {
+  CodeStorageExceeded,
+  InvalidParameterValue,
+  PolicyLengthExceeded,
+  PreconditionFailed,
+  ProvisionedConcurrencyConfigNotFound,
+  type Refusal,
+  RequestTooLarge,
+  ResourceConflict,
+  ResourceNotFound
+} from "../../src/control/refusals.ts"
 import { FunctionName, functionArn, type Owner } from "../../src/domain/FunctionName.ts"
 import {
   AccountDenied,
@@ -39,6 +51,13 @@ export class MethodRefused extends Schema.TaggedError<MethodRefused>()("MethodRe
 /** The percent-encoding of the path is broken. */
 export class PathUnreadable extends Schema.TaggedError<PathUnreadable>()("PathUnreadable", {}) {}
 
+/** The body of a control-plane request is not JSON at all. */
+export class BodyNotJson extends Schema.TaggedError<BodyNotJson>()("BodyNotJson", { detail: Schema.String }) {
+  override get message() {
+    return `Could not parse request body into json: ${this.detail}`
+  }
+}
+
 /** A bug. What it was is in the log, and nowhere else. */
 export class Fault extends Schema.TaggedError<Fault>()("Fault", {}) {}
 
@@ -55,6 +74,9 @@ export type GatewayFailure =
   | MethodRefused
   | PathUnreadable
   | ContainerMetricsUnavailable
+  | InputMalformed
+  | BodyNotJson
+  | Refusal
   | Fault
 
 const Type = Schema.optionalKey(Schema.Literals(["User", "Service"]))
@@ -296,6 +318,65 @@ const rows = {
     examples: {
       "nothing measured": new ContainerMetricsUnavailable({ detail: "Docker did not answer within 1m (list)." })
     }
+  },
+  InputMalformed: {
+    answer: (failure) => upper(400, "SerializationException", failure.message),
+    examples: {
+      "wrong kind of value": new InputMalformed({ detail: "STRING_VALUE can not be converted to an Integer" })
+    }
+  },
+  BodyNotJson: {
+    answer: (failure) => lower(400, "InvalidRequestContentException", failure.message),
+    examples: { "body not JSON": new BodyNotJson({ detail: "Unexpected token" }) }
+  },
+  InvalidParameterValue: {
+    answer: (failure) =>
+      (failure.isUntyped === true ? bare : lower)(400, "InvalidParameterValueException", failure.message),
+    examples: {
+      "refused value": new InvalidParameterValue({
+        detail: "Could not unzip uploaded file. Please check your file, then try to upload again."
+      })
+    }
+  },
+  ResourceConflict: {
+    answer: (failure) => lower(409, "ResourceConflictException", failure.message),
+    examples: { "exists already": new ResourceConflict({ detail: "Function already exist: my-function" }) }
+  },
+  ResourceNotFound: {
+    answer: (failure) => upper(404, "ResourceNotFoundException", failure.message),
+    examples: { "not there": new ResourceNotFound({ detail: "The resource you requested does not exist." }) }
+  },
+  PreconditionFailed: {
+    answer: (failure) => lower(412, "PreconditionFailedException", failure.message),
+    examples: {
+      "revision id": new PreconditionFailed({
+        detail:
+          "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to " +
+          "retrieve the latest Revision Id"
+      })
+    }
+  },
+  ProvisionedConcurrencyConfigNotFound: {
+    answer: (failure) => lower(404, "ProvisionedConcurrencyConfigNotFoundException", failure.message),
+    examples: { "nothing provisioned": new ProvisionedConcurrencyConfigNotFound() }
+  },
+  RequestTooLarge: {
+    answer: (failure) => bare(413, "RequestEntityTooLargeException", failure.message),
+    examples: {
+      "request too large": new RequestTooLarge({ detail: "Zipped size must be smaller than 52428800 bytes" })
+    }
+  },
+  PolicyLengthExceeded: {
+    answer: (failure) => lower(400, "PolicyLengthExceededException", failure.message),
+    examples: {
+      "policy too long": new PolicyLengthExceeded({
+        detail: "The final policy size (20481) is bigger than the limit (20480)."
+      })
+    }
+  },
+  CodeStorageExceeded: {
+    answer: (failure) => lower(400, "CodeStorageExceededException", failure.message),
+    examples: { "no room for code": new CodeStorageExceeded() }
   },
   Fault: {
     answer: () =>

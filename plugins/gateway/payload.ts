@@ -55,7 +55,12 @@ const emptyEvent = new TextEncoder().encode("{}")
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
-const readBody = Effect.fnUntraced(function* <E>(request: Request, limitBytes: number, tooLarge: (bytes: number) => E) {
+/** The bytes of a request, none where it has no body. `tooLarge` as above. */
+export const readBody = Effect.fnUntraced(function* <E>(
+  request: Request,
+  limitBytes: number,
+  tooLarge: (bytes: number) => E
+) {
   const declared = declaredBytes(request.headers)
   if (declared === undefined) {
     return request.body === null ? new Uint8Array() : yield* gather(request.body, limitBytes, tooLarge)

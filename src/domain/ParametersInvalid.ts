@@ -2,8 +2,8 @@
 import { Schema } from "effect"
 
 export const Violation = Schema.Struct({
-  /** As the caller gave it. */
-  value: Schema.String,
+  /** As the caller gave it; null where it is missing. */
+  value: Schema.NullOr(Schema.String),
   /** Lower camel case: `functionName`. */
   field: Schema.String,
   /** `Member must …` */
@@ -17,7 +17,8 @@ export class ParametersInvalid extends Schema.TaggedError<ParametersInvalid>()("
 }) {
   override get message() {
     const texts = this.violations.map(
-      ({ value, field, constraint }) => `Value '${value}' at '${field}' failed to satisfy constraint: ${constraint}`
+      ({ value, field, constraint }) =>
+        `Value ${value === null ? "null" : `'${value}'`} at '${field}' failed to satisfy constraint: ${constraint}`
     )
     return `${texts.length} validation error${texts.length === 1 ? "" : "s"} detected: ${texts.join("; ")}`
   }
