@@ -77,6 +77,7 @@ export const layer = <E1, R1, E2, R2>(
         stop: (id) => Effect.all([docker.stop(id), process.stop(id)], { concurrency: 2, discard: true }),
         pause: (id) => Effect.flatMap(ownerOf(id), (owner) => owner.pause(id)),
         resume: (id) => Effect.flatMap(ownerOf(id), (owner) => owner.resume(id)),
+        isAbandoned: (id) => Effect.flatMap(ownerOf(id), (owner) => owner.isAbandoned(id)),
         list: Effect.map(Effect.all([docker.list, process.list]), (lists) => lists.flat()),
         deaths
       })

@@ -58,6 +58,8 @@ export interface Container {
   listener: RuntimeApiListener | undefined
   worker: Worker | undefined
   pausing: Pausing | undefined
+  /** Of its first process, once that is known. */
+  pid: number | undefined
 }
 
 /** A request to pause a container that has not been answered. */
@@ -151,7 +153,8 @@ export const make = (
         log: undefined,
         listener: undefined,
         worker: undefined,
-        pausing: undefined
+        pausing: undefined,
+        pid: undefined
       }
       containers.set(container.id, container)
       return container

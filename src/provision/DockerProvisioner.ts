@@ -82,7 +82,8 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
         )
 
       /** Seen twice: a connection that nobody used takes a moment to be closed. */
-      const isBusy = (pid: number) => {
+      const isAtAbandonedEvent = ({ pid }: Container) => {
+        if (pid === undefined) return Effect.succeed(false)
         const look = Effect.sync(() => hasAbandonedRequest(pid, riePort))
         return Effect.flatMap(look, (seen) => (seen ? Effect.delay(look, "250 millis") : Effect.succeed(false)))
       }
@@ -94,8 +95,9 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
           const sinceMillis = yield* Clock.currentTimeMillis
           if (found.state === "paused") yield* docker.unpause(container.id)
           const state = yield* docker.inspect(container.id)
+          container.pid = state.pid
           // It is at an event of the run that was killed: an emulator has one at a time.
-          if (yield* isBusy(state.pid)) return undefined
+          if (yield* isAtAbandonedEvent(container)) return undefined
           const host = addressOf(state)
           const worker = host === undefined ? undefined : workerOf(found, { host, port: riePort })
           if (worker === undefined) return undefined
@@ -154,6 +156,7 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
         container.started = true
         container.log = yield* readLog(container, config.name)
         const state = yield* docker.inspect(container.id)
+        container.pid = state.pid
         if (!state.running) yield* fleet.end(container, state.exitCode)
         const address = addressOf(state)
         if (address !== undefined || !state.running) return address ?? ""
@@ -270,6 +273,12 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
         stop,
         pause: (id) => whileReady(id, fleet.pause),
         resume,
+        isAbandoned: (id) =>
+          Effect.suspend(() => {
+            const container = fleet.find(id)
+            const isPostedTo = container?.phase === "ready" && container.worker?.transport === "rie"
+            return isPostedTo ? isAtAbandonedEvent(container) : Effect.succeed(false)
+          }),
         list: Effect.sync(fleet.workers),
         deaths: fleet.deaths
       })

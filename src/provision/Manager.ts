@@ -125,7 +125,13 @@ export const layer = (options: ManagerOptions) =>
 
       const list = Effect.map(provisioner.list, (running) => leases.reconcile(running, now()))
 
-      const usable = Effect.map(list, (running) => running.filter(({ worker }) => !abandoned.has(worker.id)))
+      const isUsable = ({ paused, worker }: Lease) => {
+        if (abandoned.has(worker.id)) return Effect.succeed(false)
+        // One that is paused was idle, and cannot even close the connection of a gateway that has gone.
+        return paused ? Effect.succeed(true) : Effect.map(provisioner.isAbandoned(worker.id), (is) => !is)
+      }
+
+      const usable = Effect.flatMap(list, (running) => Effect.filter(running, isUsable, { concurrency: "unbounded" }))
 
       const sync = (gateway?: GatewayId) =>
         gateway === undefined

@@ -43,6 +43,11 @@ export class Provisioner extends Context.Service<
     readonly pause: (id: WorkerId) => Effect.Effect<void, WorkerGone>
     /** Lets a paused worker go on; when it has returned, the worker runs. One that is not paused is no error. */
     readonly resume: (id: WorkerId) => Effect.Effect<void, WorkerGone>
+    /**
+     * Whether a worker is still at an event whose sender has gone, as far as that shows from outside: it is not to be
+     * given another. False of one whose events go through this process, which knows by itself.
+     */
+    readonly isAbandoned: (id: WorkerId) => Effect.Effect<boolean>
     /** The workers that are running now. */
     readonly list: Effect.Effect<ReadonlyArray<Worker>>
     /** Every death is published once, after the worker has left `list`. */

@@ -3,6 +3,7 @@ import { cpSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { beforeAll, describe, expect, it } from "vitest"
 import { containersOf, newStateDir, start } from "../support/household.ts"
+import { workerImage } from "../support/images.ts"
 import { nodeImages } from "../support/lambdaImages.ts"
 import { type Answer, lambdas } from "../support/lambdas.ts"
 
@@ -190,6 +191,7 @@ describe("two gateways on one manager", () => {
 })
 
 const images = await nodeImages()
+const emulated = await workerImage()
 
 describe("workers in Docker", () => {
   if ("missing" in images) {
@@ -277,6 +279,48 @@ functions:
     const listed = await sync(again, file(stateDir, "manager-token"), name)
     expect(listed.filter(({ function_name }) => function_name === "posted").length).toBe(2)
     expect(await Promise.all([gateway.stop(), again.stop()])).toEqual([0, 0])
+    expect(await namesOf(stateDir)).toEqual([])
+  }, 60_000)
+
+  it("of a gateway that is killed get no other event while they are at one", async () => {
+    if ("missing" in emulated) throw new Error(emulated.missing)
+    const functionsDir = newStateDir()
+    const posted = `{ image: "${emulated.name}", timeout: 20, scaling: { max_capacity: 1 }, transport: rie }`
+    writeFileSync(join(functionsDir, "functions.yml"), `functions:\n  posted: ${posted}\n`)
+    const stateDir = newStateDir()
+    const manager = await startManager(stateDir, {
+      ...environment,
+      IRORI_FUNCTIONS_DIR: functionsDir,
+      // It says which worker has printed a line.
+      IRORI_LOG_FORMAT: "json"
+    })
+    const startAgain = () => startGateway(manager, stateDir, { IRORI_FUNCTIONS_DIR: functionsDir })
+    const listed = () => sync(manager, file(stateDir, "manager-token"), file(stateDir, "instance"))
+    /** The worker that prints. */
+    const whoPrints = async (gateway: Program) => {
+      const print = crypto.randomUUID()
+      const called = caller(gateway, "posted")({ print })
+      const [line] = await manager.wrote(new RegExp(`.*${print}.*`))
+      await called
+      return /lambda-posted-[0-9a-f]+/.exec(line)?.[0]
+    }
+
+    const first = await startAgain()
+    const idle = await whoPrints(first)
+    await first.stop("SIGKILL")
+    const second = await startAgain()
+    expect(await whoPrints(second)).toBe(idle)
+
+    const print = crypto.randomUUID()
+    const cut = caller(second, "posted")({ print, sleep: 15_000 }).catch(() => "cut")
+    await manager.wrote(new RegExp(print))
+    await second.stop("SIGKILL")
+    expect(await cut).toBe("cut")
+    expect(await listed()).toEqual([])
+    const third = await startAgain()
+    expect(await whoPrints(third)).not.toBe(idle)
+    expect((await listed()).map(({ id }) => id)).not.toContain(idle)
+    expect(await Promise.all([third.stop(), manager.stop()])).toEqual([0, 0])
     expect(await namesOf(stateDir)).toEqual([])
   }, 60_000)
 })

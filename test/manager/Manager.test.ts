@@ -291,6 +291,33 @@ describe("Manager", () => {
     )
   )
 
+  it.effect("lets nobody have a worker that was posted an event by a gateway that has gone, until it is done", () => {
+    const machine = new FakeMachine()
+    return withManager(machine, (manager) =>
+      Effect.gen(function* () {
+        yield* Effect.orDie(manager.provision(config, 2, one))
+        machine.abandoned.add(WorkerId.make("w-1"))
+        expect(idsOf(yield* manager.sync(one))).toEqual(["w-2"])
+        expect((yield* Effect.orDie(manager.ensure(config, one))).id).toBe("w-2")
+        expect(idsOf(yield* manager.list)).toEqual(["w-1", "w-2"])
+        machine.abandoned.clear()
+        expect(idsOf(yield* manager.sync(one))).toEqual(["w-1", "w-2"])
+      })
+    )
+  })
+
+  it.effect("offers a worker that is paused, whatever its connections look like", () => {
+    const machine = new FakeMachine()
+    return withManager(machine, (manager) =>
+      Effect.gen(function* () {
+        yield* Effect.orDie(manager.provision(config, 1, one))
+        yield* Effect.orDie(manager.pause(WorkerId.make("w-1")))
+        machine.abandoned.add(WorkerId.make("w-1"))
+        expect(idsOf(yield* manager.sync(one))).toEqual(["w-1"])
+      })
+    )
+  })
+
   it.effect("ends a worker whose caller left when the function's timeout is over", () =>
     abandoned((manager, _, machine) =>
       Effect.gen(function* () {

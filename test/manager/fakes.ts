@@ -14,6 +14,8 @@ export class FakeMachine {
   readonly running = new Map<WorkerId, Worker>()
   /** Of `running`, those that are there no more, though the machine has not seen it. */
   readonly gone = new Set<WorkerId>()
+  /** Of `running`, those that are at an event whose sender has gone. */
+  readonly abandoned = new Set<WorkerId>()
   readonly configs: Array<FunctionConfig> = []
   readonly events: Array<Invocation> = []
   /** What a start does before its worker runs; `nth` counts from 1. */
@@ -52,6 +54,7 @@ export class FakeMachine {
           }),
         pause: (id) => this.#ask("pause", id),
         resume: (id) => this.#ask("resume", id),
+        isAbandoned: (id) => Effect.sync(() => this.abandoned.has(id)),
         list: Effect.sync(() => [...this.running.values()]),
         deaths
       })

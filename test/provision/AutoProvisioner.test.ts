@@ -36,6 +36,7 @@ const room = (name: string, asked: Array<string>) => {
       Effect.sync(() => {
         if (running.delete(id)) asked.push(`${name} stop ${id}`)
       }),
+    isAbandoned: () => Effect.succeed(false),
     list: Effect.sync(() => [...running.values()]),
     deaths
   })
