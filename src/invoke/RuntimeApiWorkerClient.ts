@@ -16,7 +16,7 @@ export const layer = (options: { readonly owner: Owner }) =>
     Effect.gen(function* () {
       const api = yield* RuntimeApi
       return WorkerClient.of({
-        send: (worker, config, invocation) =>
+        send: (worker, config, invocation, sink) =>
           Effect.suspend(() => {
             const target = `http://${worker.host}:${worker.port}`
             const settle = (outcome: Outcome): Effect.Effect<WorkerAnswer, WorkerLost> =>
@@ -39,7 +39,7 @@ export const layer = (options: { readonly owner: Owner }) =>
             let notify = (known: Outcome): void => {
               outcome = known
             }
-            listener.deliver(eventOf(options.owner, config, invocation), (known) => notify(known))
+            listener.deliver(eventOf(options.owner, config, invocation), (known) => notify(known), sink)
             const answered = Effect.callback<WorkerAnswer, WorkerLost>((resume) => {
               if (outcome !== undefined) return resume(settle(outcome))
               notify = (known) => resume(settle(known))

@@ -15,7 +15,7 @@ export const layer = <R1, R2>(clients: {
         rie: Context.get(yield* Layer.build(clients.rie), WorkerClient)
       }
       return WorkerClient.of({
-        send: (worker, config, invocation) => byTransport[worker.transport].send(worker, config, invocation)
+        send: (worker, config, invocation, sink) => byTransport[worker.transport].send(worker, config, invocation, sink)
       })
     })
   )

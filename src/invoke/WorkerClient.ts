@@ -1,10 +1,12 @@
 /** Gives one event to one worker and waits for its answer. Knows the wire; knows nothing of pools or time limits. */
 import { Context, type Effect, Schema } from "effect"
+import type { AnswerSink } from "../domain/AnswerSink.ts"
 import type { FunctionConfig } from "../domain/FunctionConfig.ts"
 import type { Invocation } from "../domain/Invocation.ts"
 import { type Worker, WorkerExit, WorkerId } from "../domain/Worker.ts"
 
 export interface WorkerAnswer {
+  /** Whole. Empty where the answer was streamed to a sink and did not fail on the way. */
   readonly payload: Uint8Array
   /** The type of the error, where the function failed: `payload` is then its error document. */
   readonly errorType?: string
@@ -34,11 +36,15 @@ export class WorkerClient extends Context.Service<
     /**
      * Sends `invocation` and waits for the answer, without limit: the time limit is the caller's, who interrupts.
      * An interrupted worker may still be running the event, so it is not to be used again.
+     *
+     * A function may stream its answer. With a `sink`, that is handed over as it comes, and the effect ends with the
+     * stream; a sink that was not begun has the whole answer in `payload`. Without one, the stream is gathered.
      */
     readonly send: (
       worker: Worker,
       config: FunctionConfig,
-      invocation: Invocation
+      invocation: Invocation,
+      sink?: AnswerSink
     ) => Effect.Effect<WorkerAnswer, WorkerLost>
   }
 >()("irori/invoke/WorkerClient") {}

@@ -4,6 +4,7 @@
  * streamed response, and its node:http costs a quarter of the throughput. Knows nothing of Lambda.
  */
 import type { Socket } from "node:net"
+import type { Flow } from "../domain/AnswerSink.ts"
 import {
   type Fields,
   type Framing,
@@ -23,6 +24,8 @@ export interface Exchange {
   readonly method: string
   readonly path: string
   readonly headers: Fields
+  /** Holds back the rest of the body, for as long as that is being read. */
+  readonly flow: Flow
   readonly reply: (status: number, headers: ReadonlyArray<readonly [string, string]>, body: Uint8Array) => void
 }
 
@@ -30,7 +33,10 @@ export interface Exchange {
 export interface BodyReceiver {
   readonly data: (chunk: Buffer) => void
   readonly end: (trailers: Fields) => void
-  /** The connection broke off before the body was whole, or before the exchange was answered. */
+  /**
+   * The connection broke off before the body was whole, or before the exchange was answered. Where only the other
+   * side's half of it has ended, an answer still gets there.
+   */
   readonly abort: () => void
 }
 
@@ -53,6 +59,7 @@ export class HttpConnection {
   readonly #socket: Socket
   readonly #handler: Handler
   readonly #reader: MessageReader
+  readonly #flow: Flow
   #receiver: BodyReceiver | undefined
   #isRead = false
   #isAnswered = false
@@ -61,11 +68,18 @@ export class HttpConnection {
   constructor(socket: Socket, handler: Handler) {
     this.#socket = socket
     this.#handler = handler
+    this.#flow = {
+      pause: () => {
+        if (!this.#isRead) socket.pause()
+      },
+      resume: () => socket.resume()
+    }
     this.#reader = new MessageReader({
       head: (startLine, fields) => this.#begin(startLine, fields),
       data: (piece) => this.#receiver?.data(piece),
       end: (trailers) => {
         this.#isRead = true
+        if (socket.isPaused()) socket.resume()
         this.#receiver?.end(trailers)
         this.#finish()
       }
@@ -79,6 +93,11 @@ export class HttpConnection {
       }
     })
     socket.on("error", () => socket.destroy())
+    socket.on("end", () => {
+      this.#keepAlive = false
+      this.#abort()
+      socket.end()
+    })
     socket.on("close", () => this.#abort())
   }
 
@@ -97,6 +116,7 @@ export class HttpConnection {
       method,
       path,
       headers,
+      flow: this.#flow,
       reply: (status, fields, body) => {
         if (answered) return
         answered = true
@@ -141,8 +161,12 @@ export class HttpConnection {
   }
 
   #refuse(status: number): void {
+    const wasOpen = this.#receiver !== undefined && !this.#isAnswered
+    this.#keepAlive = false
     this.#abort()
-    this.#socket.end(`HTTP/1.1 ${status} ${reasons[status] ?? ""}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+    if (wasOpen && this.#isAnswered) this.#socket.end()
+    else
+      this.#socket.end(`HTTP/1.1 ${status} ${reasons[status] ?? ""}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
   }
 
   #abort(): void {

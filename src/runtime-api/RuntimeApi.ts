@@ -4,10 +4,15 @@
  */
 import { createServer, type Socket } from "node:net"
 import { Clock, Context, Effect, Layer, Schema, type Scope } from "effect"
+import type { AnswerSink } from "../domain/AnswerSink.ts"
 import type { StartFailure, WorkerExit, WorkerId } from "../domain/Worker.ts"
 import { type BodyReceiver, type Exchange, type Fields, gather, HttpConnection } from "./HttpConnection.ts"
-import { maxResponseBytes, type Outcome, type Refusal, type RuntimeEvent, RuntimeSession } from "./RuntimeSession.ts"
+import { type Outcome, type Refusal, type RuntimeEvent, RuntimeSession } from "./RuntimeSession.ts"
+import { maxResponseBytes, StreamedAnswer, type StreamFailure } from "./StreamedAnswer.ts"
 import { WorkerOutput } from "./WorkerOutput.ts"
+
+/** A worker that breaks off in the middle of an answer has ended, most often. How, is known a little later. */
+const endGrace = "1 second"
 
 /** No listener could be opened for a worker. */
 export class ListenFailed extends Schema.TaggedError<ListenFailed>()("ListenFailed", {
@@ -22,8 +27,8 @@ export interface RuntimeApiListener {
   readonly admit: (address: string) => void
   /** Waits for the runtime's first `next`; fails when it posts an init error or ends before. */
   readonly initialized: Effect.Effect<void, StartFailure>
-  /** Gives the worker an event; `done` is called once. */
-  readonly deliver: (event: RuntimeEvent, done: (outcome: Outcome) => void) => void
+  /** Gives the worker an event; `done` is called once. A streamed answer goes to `sink` before that, if there is one. */
+  readonly deliver: (event: RuntimeEvent, done: (outcome: Outcome) => void, sink?: AnswerSink) => void
   /** The worker is gone: what it had under way is lost. */
   readonly end: (exit: WorkerExit | undefined, why: string) => void
   /** True while the event given last still waits to be fetched. */
@@ -52,7 +57,16 @@ export class RuntimeApi extends Context.Service<
 
       const open = Effect.fn("RuntimeApi.open")(function* (id: WorkerId, host: string) {
         const session = new RuntimeSession()
-        const serve = route(session, () => clock.currentTimeMillisUnsafe())
+        const scope = yield* Effect.scope
+        const giveUp = (requestId: string) =>
+          Effect.sync(() => {
+            if (session.isAt(requestId)) session.end(undefined, "it broke off in the middle of its answer")
+          })
+        const serve = route(session, {
+          nowMillis: () => clock.currentTimeMillisUnsafe(),
+          cutOff: (requestId) =>
+            Effect.runForkWith(context)(Effect.forkIn(Effect.delay(giveUp(requestId), endGrace), scope))
+        })
         const gate = new AddressGate(
           (socket) => void new HttpConnection(socket, serve),
           (address) => warn("Cut a connection to a worker's Runtime API from another address", { worker: id, address })
@@ -65,7 +79,7 @@ export class RuntimeApi extends Context.Service<
           initialized: Effect.callback((resume) => {
             session.onInitialized((failure) => resume(failure === undefined ? Effect.void : Effect.fail(failure)))
           }),
-          deliver: (event, done) => session.deliver(event, done),
+          deliver: (event, done, sink) => session.deliver(event, done, sink),
           end: (exit, why) => session.end(exit, why),
           undelivered: () => session.undelivered
         }
@@ -91,7 +105,7 @@ export class RuntimeApi extends Context.Service<
 const listen = (host: string, onSocket: (socket: Socket) => void) =>
   Effect.acquireRelease(
     Effect.callback<ReturnType<typeof createServer>, ListenFailed>((resume) => {
-      const server = createServer({ noDelay: true }, onSocket)
+      const server = createServer({ noDelay: true, allowHalfOpen: true }, onSocket)
       server.once("error", (cause) => resume(Effect.fail(new ListenFailed({ host, cause }))))
       server.listen(0, host, () => resume(Effect.succeed(server)))
     }),
@@ -195,8 +209,54 @@ const asciiJson = (text: string): string =>
 
 const nothing: BodyReceiver = { data: () => {}, end: () => {}, abort: () => {} }
 
+const unknownMode = {
+  status: 400,
+  errorType: "InvalidFunctionResponseMode",
+  errorMessage: "Invalid function response mode"
+}
+const truncated = { status: 400, errorType: "TruncatedHTTPRequest", errorMessage: "HTTP request body was truncated" }
+
+/** The error of a streamed response; its document is base64. */
+const failureOf = (trailers: Fields): StreamFailure | undefined => {
+  const type = trailers.get("lambda-runtime-function-error-type")
+  const body = trailers.get("lambda-runtime-function-error-body")
+  if (type === undefined && body === undefined) return undefined
+  const document = Buffer.from(body ?? "", "base64")
+  const errorType = type ?? errorTypeOf(trailers, "Function.Unknown", document)
+  return { errorType, document: document.length > 0 ? document : Buffer.from(JSON.stringify({ errorType })) }
+}
+
+/** Takes a response as it comes. */
+const receiveStream = (
+  session: RuntimeSession,
+  exchange: Exchange,
+  requestId: string,
+  cutOff: () => void
+): BodyReceiver => {
+  const contentType = exchange.headers.get("content-type")
+  const streamed = session.stream(requestId, {
+    flow: exchange.flow,
+    ...(contentType === undefined ? {} : { contentType })
+  })
+  if (!(streamed instanceof StreamedAnswer)) {
+    refuse(exchange, streamed)
+    return nothing
+  }
+  return {
+    data: (piece) => streamed.piece(piece),
+    end: (trailers) => settle(exchange, session.endStream(streamed, failureOf(trailers))),
+    abort: cutOff
+  }
+}
+
+interface Surroundings {
+  readonly nowMillis: () => number
+  /** The answer to an event broke off. */
+  readonly cutOff: (requestId: string) => void
+}
+
 const route =
-  (session: RuntimeSession, nowMillis: () => number) =>
+  (session: RuntimeSession, { cutOff, nowMillis }: Surroundings) =>
   (exchange: Exchange): BodyReceiver => {
     const { headers, method, path } = exchange
     if (method === "GET" && path === "/2018-06-01/runtime/invocation/next") {
@@ -206,13 +266,24 @@ const route =
       return { data: () => {}, end: () => {}, abort: () => session.unpoll(poll) }
     }
     const [, requestId, verb] = (method === "POST" && invocationPath.exec(path)) || []
-    if (requestId !== undefined && verb === "response") {
-      return gather(maxResponseBytes, (body) => settle(exchange, session.respond(requestId, body)))
-    }
     if (requestId !== undefined) {
-      return gather(maxResponseBytes, (body) =>
-        settle(exchange, session.fail(requestId, errorTypeOf(headers, "Function.Unknown", body), body))
-      )
+      const abort = () => {
+        refuse(exchange, truncated)
+        if (session.isAt(requestId)) cutOff(requestId)
+      }
+      const mode = headers.get("lambda-runtime-function-response-mode")
+      if (verb === "response" && mode?.toLowerCase() === "streaming") {
+        return receiveStream(session, exchange, requestId, abort)
+      }
+      if (verb === "response" && mode !== undefined) {
+        refuse(exchange, unknownMode)
+        return nothing
+      }
+      const settled =
+        verb === "response"
+          ? (body: Buffer | undefined) => session.respond(requestId, body)
+          : (body: Buffer | undefined) => session.fail(requestId, errorTypeOf(headers, "Function.Unknown", body), body)
+      return gather(maxResponseBytes, (body) => settle(exchange, settled(body)), abort)
     }
     if (method === "POST" && path === "/2018-06-01/runtime/init/error") {
       return gather(maxResponseBytes, (body) =>

@@ -3,8 +3,10 @@
  * of it (`LAMBDA-CONTRACT.md` section 6; AWS's Lambda Developer Guide, "Using the Lambda runtime API"). No I/O and no
  * clock: polls come in as functions to call, deaths as calls to `end`.
  */
+import type { AnswerHead, AnswerSink } from "../domain/AnswerSink.ts"
 import type { StartFailure, WorkerExit } from "../domain/Worker.ts"
 import type { WorkerAnswer } from "../invoke/WorkerClient.ts"
+import { maxResponseBytes, StreamedAnswer, type StreamFailure, tooLargeAnswer } from "./StreamedAnswer.ts"
 
 /** One event, as `GET /runtime/invocation/next` answers it. */
 export interface RuntimeEvent {
@@ -36,24 +38,17 @@ const outOfOrder: Refusal = {
 }
 const unknownRequest: Refusal = { status: 400, errorType: "InvalidRequestID", errorMessage: "Invalid request ID" }
 
-/** Six MiB and 100 bytes: the most a response may have. */
-export const maxResponseBytes = 6 * 1024 * 1024 + 100
-
-const tooLarge: Refusal = {
+const tooLarge = (maxBytes: number): Refusal => ({
   status: 413,
   errorType: "RequestEntityTooLarge",
-  errorMessage: `Exceeded maximum allowed payload size (${maxResponseBytes} bytes).`
-}
-const tooLargeDocument = new TextEncoder().encode(
-  JSON.stringify({
-    errorMessage: `Response payload size exceeded maximum allowed payload size (${maxResponseBytes} bytes).`,
-    errorType: "Function.ResponseSizeTooLarge"
-  })
-)
+  errorMessage: `Exceeded maximum allowed payload size (${maxBytes} bytes).`
+})
 
 interface Delivery {
   readonly event: RuntimeEvent
   readonly done: (outcome: Outcome) => void
+  /** Takes a streamed answer as it comes. */
+  readonly sink: AnswerSink | undefined
 }
 
 type State =
@@ -63,7 +58,8 @@ type State =
   | { readonly is: "Polling"; readonly poll: (event: RuntimeEvent) => void }
   /** It has answered its last event and has not asked for the next one. `next` is what it will get. */
   | { readonly is: "Between"; next: Delivery | undefined }
-  | { readonly is: "Running"; readonly delivery: Delivery }
+  /** `streamed` is the answer that is coming in. */
+  | { readonly is: "Running"; readonly delivery: Delivery; streamed: StreamedAnswer | undefined }
   | { readonly is: "Ended"; readonly exit: WorkerExit | undefined }
 
 export class RuntimeSession {
@@ -106,22 +102,39 @@ export class RuntimeSession {
 
   /** `POST …/invocation/{id}/response`; `body` is undefined when it was over the limit. */
   respond(requestId: string, body: Uint8Array | undefined): Refusal | undefined {
-    const refusal = this.#check(requestId)
+    const refusal = this.#checkUnanswered(requestId)
     if (refusal !== undefined) return refusal
-    if (body !== undefined) {
-      this.#answer({ payload: body })
-      return undefined
-    }
-    this.#answer({ payload: tooLargeDocument, errorType: "Function.ResponseSizeTooLarge" })
-    return tooLarge
+    this.#answer(body === undefined ? tooLargeAnswer(maxResponseBytes) : { payload: body })
+    return body === undefined ? tooLarge(maxResponseBytes) : undefined
   }
 
-  /** `POST …/invocation/{id}/error` */
+  /** `POST …/invocation/{id}/response` of a runtime that streams: the head, then pieces and one end. */
+  stream(requestId: string, head: AnswerHead): StreamedAnswer | Refusal {
+    const state = this.#state
+    const refusal = this.#checkUnanswered(requestId)
+    if (refusal !== undefined || state.is !== "Running") return refusal ?? outOfOrder
+    state.streamed = new StreamedAnswer(head, state.delivery.sink)
+    return state.streamed
+  }
+
+  /** The body of `streamed` is whole. */
+  endStream(streamed: StreamedAnswer, failure: StreamFailure | undefined): Refusal | undefined {
+    if (this.#state.is !== "Running" || this.#state.streamed !== streamed) return outOfOrder
+    this.#answer(streamed.end(failure))
+    return streamed.isTooLarge ? tooLarge(streamed.maxBytes) : undefined
+  }
+
+  /** `POST …/invocation/{id}/error`. One that comes while an answer is streamed ends that. */
   fail(requestId: string, errorType: string, body: Uint8Array | undefined): Refusal | undefined {
     const refusal = this.#check(requestId)
     if (refusal !== undefined) return refusal
-    this.#answer({ payload: body ?? tooLargeDocument, errorType })
-    return body === undefined ? tooLarge : undefined
+    this.#answer({ payload: body ?? tooLargeAnswer(maxResponseBytes).payload, errorType })
+    return body === undefined ? tooLarge(maxResponseBytes) : undefined
+  }
+
+  /** True while the worker has this event and has not answered it. */
+  isAt(requestId: string): boolean {
+    return this.#state.is === "Running" && this.#state.delivery.event.requestId === requestId
   }
 
   /** `POST …/init/error` */
@@ -137,10 +150,10 @@ export class RuntimeSession {
     return undefined
   }
 
-  /** Gives the worker its next event. `done` is called once. Only one event at a time. */
-  deliver(event: RuntimeEvent, done: (outcome: Outcome) => void): void {
+  /** Gives the worker its next event. `done` is called once, last. Only one event at a time. */
+  deliver(event: RuntimeEvent, done: (outcome: Outcome) => void, sink?: AnswerSink): void {
     const state = this.#state
-    const delivery = { event, done }
+    const delivery = { event, done, sink }
     if (state.is === "Polling") this.#take(delivery, state.poll)
     else if (state.is === "Between" && state.next === undefined) state.next = delivery
     else
@@ -178,13 +191,18 @@ export class RuntimeSession {
   }
 
   #take(delivery: Delivery, poll: (event: RuntimeEvent) => void): void {
-    this.#state = { is: "Running", delivery }
+    this.#state = { is: "Running", delivery, streamed: undefined }
     poll(delivery.event)
   }
 
   #check(requestId: string): Refusal | undefined {
     if (this.#state.is !== "Running") return outOfOrder
     return this.#state.delivery.event.requestId === requestId ? undefined : unknownRequest
+  }
+
+  /** An answer that is coming in is the only one there may be. */
+  #checkUnanswered(requestId: string): Refusal | undefined {
+    return this.#check(requestId) ?? (this.#state.is === "Running" && this.#state.streamed ? outOfOrder : undefined)
   }
 
   #answer(answer: WorkerAnswer): void {
