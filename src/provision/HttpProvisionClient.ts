@@ -68,7 +68,8 @@ export const layer = (options: ManagerClientOptions) =>
             Effect.mapError((cause) => new ManagerUnreachable({ cause })),
             Effect.asVoid
           ),
-        sync: manager.call({ method: "GET", path: "/containers/sync" }, readRunning).pipe(
+        // A manager that starts together with its gateway may be there a moment later.
+        sync: manager.call({ method: "GET", path: "/containers/sync", isPatient: true }, readRunning).pipe(
           Effect.map(({ containers }) => containers.map(workerOf)),
           Effect.mapError((cause) => new ManagerUnreachable({ cause }))
         )

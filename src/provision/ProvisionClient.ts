@@ -31,7 +31,10 @@ export class ProvisionClient extends Context.Service<
     readonly pause: (id: WorkerId) => Effect.Effect<void, WorkerGone | ManagerUnreachable>
     /** Lets a paused worker go on; when it has returned, the worker runs. */
     readonly resume: (id: WorkerId) => Effect.Effect<void, WorkerGone | ManagerUnreachable>
-    /** The workers that are running now: after a restart, those that may be adopted. */
+    /**
+     * The workers that are running now: after a restart, those that may be adopted. Waits a while for a manager that
+     * is not there.
+     */
     readonly sync: Effect.Effect<ReadonlyArray<Worker>, ManagerUnreachable>
   }
 >()("irori/provision/ProvisionClient") {}

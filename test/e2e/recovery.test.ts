@@ -282,6 +282,23 @@ functions:
     expect(await namesOf(stateDir)).toEqual([])
   }, 60_000)
 
+  it("of a gateway and a manager that are killed are adopted also when the gateway starts first", async () => {
+    const stateDir = newStateDir()
+    const manager = await startManager(stateDir, environment)
+    const gateway = await startGateway(manager, stateDir, { IRORI_FUNCTIONS_DIR: imagesDir })
+    const warm = workersOf(await times(2, () => caller(gateway, "posted")({ sleep: 1500 })))
+    await Promise.all([gateway.stop("SIGKILL"), manager.stop("SIGKILL")])
+    const startingFirst = startGateway(manager, stateDir, { IRORI_FUNCTIONS_DIR: imagesDir })
+    // Longer than a gateway takes until it asks its manager.
+    await Bun.sleep(1000)
+    const second = await startManager(stateDir, { ...environment, IRORI_PORT: portOf(manager) })
+    const first = await startingFirst
+    await first.wrote(/Adopted 2 running workers, removed 0/)
+    expect(workersOf(await times(2, () => caller(first, "posted")({ sleep: 300 })))).toEqual(warm)
+    expect(await Promise.all([first.stop(), second.stop()])).toEqual([0, 0])
+    expect(await namesOf(stateDir)).toEqual([])
+  }, 60_000)
+
   it("of a gateway that is killed get no other event while they are at one", async () => {
     if ("missing" in emulated) throw new Error(emulated.missing)
     const functionsDir = newStateDir()
