@@ -13,6 +13,7 @@ import { errorResponse, Fault, OperationUnknown, PathUnreadable } from "./errors
 import { exchange } from "./exchange.ts"
 import { health } from "./health.ts"
 import { invoke } from "./invoke.ts"
+import { invokeWithResponseStream } from "./invokeWithResponseStream.ts"
 import { metrics } from "./metrics.ts"
 import { logFault } from "./respond.ts"
 
@@ -64,6 +65,7 @@ export const gateway = (runtime: ManagedRuntime.ManagedRuntime<GatewayServices, 
     .use(health(runtime, options.owner))
     .use(metrics(runtime, options.owner))
     .use(invoke(runtime, options))
+    .use(invokeWithResponseStream(runtime, options))
 
 /** What no route has answered: an unknown path, a malformed request, a bug. */
 const explain = (

@@ -1,14 +1,11 @@
 /** Invoke as the API document tells of it. */
 import { Schema } from "effect"
 import type { DocumentDecoration } from "elysia"
-import { maxFunctionNameLength, maxQualifierLength } from "../../src/domain/FunctionReference.ts"
-import { inlineSchema } from "../docs/jsonSchema.ts"
-import { maxClientContextBytes } from "./clientContext.ts"
 import { answerHeaders, errorResponses, everyAnswer, exampleAnswers, valueOf } from "./errorResponses.ts"
 import type { InvokeFailure } from "./invoke.ts"
+import { eventBody, invokeParameters } from "./invokeParameters.ts"
 
 export const InvocationType = Schema.Literals(["RequestResponse", "Event", "DryRun"])
-export const LogType = Schema.Literals(["None", "Tail"])
 
 /** Every failure that Invoke can end in. */
 const failures = {
@@ -46,59 +43,12 @@ export const invokeOperation = {
   summary: "Invoke a function",
   description:
     "Gives one event to a function and answers with what it returns. An error of the function is an answer too: status 200 with `X-Amz-Function-Error`.",
-  parameters: [
-    {
-      in: "path",
-      name: "FunctionName",
-      required: true,
-      description: "A name, a partial ARN or an ARN, each with `:qualifier` at its end if wanted.",
-      schema: { type: "string", minLength: 1, maxLength: maxFunctionNameLength },
-      example: "my-function"
-    },
-    {
-      in: "query",
-      name: "Qualifier",
-      description: "A version or an alias; `$LATEST` without it.",
-      schema: { type: "string", minLength: 1, maxLength: maxQualifierLength }
-    },
-    {
-      in: "header",
-      name: "X-Amz-Invocation-Type",
-      description:
-        "`RequestResponse`, which is the default, waits for the answer, `Event` queues the event and answers at once, `DryRun` checks the request and runs nothing.",
-      schema: inlineSchema(InvocationType)
-    },
-    {
-      in: "header",
-      name: "X-Amz-Log-Type",
-      schema: inlineSchema(LogType)
-    },
-    {
-      in: "header",
-      name: "X-Amz-Client-Context",
-      description: `Base64 of a JSON object, up to ${maxClientContextBytes} bytes; the function has it as its context's \`clientContext\`.`,
-      schema: { type: "string", maxLength: maxClientContextBytes }
-    },
-    {
-      in: "header",
-      name: "X-Amzn-Trace-Id",
-      description: "The trace that this request belongs to; without one, a trace begins here.",
-      schema: { type: "string" }
-    }
-  ],
-  requestBody: {
-    description: "The event: any JSON. No body is the event `{}`.",
-    required: false,
-    content: {
-      "application/json": {
-        schema: {},
-        examples: {
-          object: { summary: "An object", value: { greeting: "Hello", name: "Irori" } },
-          empty: { summary: "The empty event", value: {} }
-        }
-      }
-    }
-  },
+  parameters: invokeParameters({
+    schema: InvocationType,
+    description:
+      "`RequestResponse`, which is the default, waits for the answer, `Event` queues the event and answers at once, `DryRun` checks the request and runs nothing."
+  }),
+  requestBody: eventBody,
   responses: {
     200: {
       description: "What the function returned, or its error document.",

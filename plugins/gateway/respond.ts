@@ -10,8 +10,15 @@ export const respond = async <R>(
   request: Request,
   owner: Owner,
   program: Effect.Effect<Response, GatewayFailure, R>
-): Promise<Response> => {
-  const exit = await runtime.runPromiseExit(program, { signal: request.signal })
+): Promise<Response> =>
+  responseOf(runtime, request, owner, await runtime.runPromiseExit(program, { signal: request.signal }))
+
+export const responseOf = (
+  runtime: ManagedRuntime.ManagedRuntime<never, never>,
+  request: Request,
+  owner: Owner,
+  exit: Exit.Exit<Response, GatewayFailure>
+): Response => {
   if (Exit.isSuccess(exit)) return exit.value
   const failure = Cause.findErrorOption(exit.cause)
   if (Option.isSome(failure)) return errorResponse(failure.value, owner)

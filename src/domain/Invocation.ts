@@ -1,4 +1,5 @@
 /** One event given to one function, and its answer. Payloads are bytes that nothing on the way through parses. */
+import type { AnswerHead, AnswerSink } from "./AnswerSink.ts"
 import type { FunctionName, Qualifier } from "./FunctionName.ts"
 
 export interface Invocation {
@@ -16,10 +17,22 @@ export interface Invocation {
 }
 
 export interface InvocationResult {
-  /** What the runtime posted, unchanged; the error document when `functionError` is set. */
+  /**
+   * What the runtime posted, unchanged; the error document when `functionError` is set. Empty where the whole answer
+   * went to a sink.
+   */
   readonly payload: Uint8Array
   /** Set when the function failed; Lambda has said `Unhandled` in every recorded answer. */
   readonly functionError?: "Unhandled"
+  /** The type of the error, where `functionError` is set. */
+  readonly errorType?: string
   /** `$LATEST` or a number, also for an alias. */
   readonly executedVersion: string
 }
+
+/** The beginning of an answer that is handed over as it comes. */
+export interface InvocationHead extends AnswerHead {
+  readonly executedVersion: string
+}
+
+export type InvocationSink = AnswerSink<InvocationHead>

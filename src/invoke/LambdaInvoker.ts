@@ -4,9 +4,10 @@
  * backend's; what the wire looks like is the client's.
  */
 import { Clock, Context, Duration, Effect, Exit, Layer, Schema } from "effect"
+import { type AnswerSink, noFlow } from "../domain/AnswerSink.ts"
 import type { FunctionConfig } from "../domain/FunctionConfig.ts"
 import { FunctionName } from "../domain/FunctionName.ts"
-import type { Invocation, InvocationResult } from "../domain/Invocation.ts"
+import type { Invocation, InvocationResult, InvocationSink } from "../domain/Invocation.ts"
 import { isInitFailure, type Worker } from "../domain/Worker.ts"
 import * as InvocationMetrics from "../metrics/InvocationMetrics.ts"
 import { FunctionNotFound, FunctionRegistry, FunctionUnusable } from "../registry/FunctionRegistry.ts"
@@ -63,6 +64,17 @@ export class LambdaInvoker extends Context.Service<
      * `functionError`, not as a failure here.
      */
     readonly invoke: (invocation: Invocation) => Effect.Effect<InvocationResult, InvokeError>
+    /**
+     * The same, with the answer handed to `sink` while the function makes it, and nothing after the effect has ended:
+     * all of a stream; the whole of a plain result as one piece. An error document is not handed over, it is the
+     * `payload` of the result. Until the answer has begun, a failure here is as one of `invoke`.
+     *
+     * The function's timeout is for the whole stream, and the sink's pauses count.
+     */
+    readonly invokeStreaming: (
+      invocation: Invocation,
+      sink: InvocationSink
+    ) => Effect.Effect<InvocationResult, InvokeError>
   }
 >()("irori/invoke/LambdaInvoker") {
   static readonly layer = Layer.effect(
@@ -75,7 +87,12 @@ export class LambdaInvoker extends Context.Service<
       const measure = yield* InvocationMetrics.make
 
       /** One borrowing of one worker. */
-      const attempt = (config: FunctionConfig, invocation: Invocation, onWorker?: (worker: Worker) => void) => {
+      const attempt = (
+        config: FunctionConfig,
+        invocation: Invocation,
+        sink: AnswerSink | undefined,
+        onWorker?: (worker: Worker) => void
+      ) => {
         let sent = false
         return Effect.acquireUseRelease(
           backend.acquireWorker(config),
@@ -83,7 +100,7 @@ export class LambdaInvoker extends Context.Service<
             Effect.suspend(() => {
               sent = true
               onWorker?.(worker)
-              return client.send(worker, config, invocation)
+              return client.send(worker, config, invocation, sink)
             }).pipe(
               Effect.timeoutOrElse({ duration: config.timeout, orElse: () => Effect.fail(timedOut(config, worker)) })
             ),
@@ -100,24 +117,25 @@ export class LambdaInvoker extends Context.Service<
       const again = (
         config: FunctionConfig,
         invocation: Invocation,
+        sink: AnswerSink | undefined,
         sinceMillis: number,
         triesLeft: number
       ): ReturnType<typeof attempt> => {
         let createdAtMillis = 0
-        return attempt(config, invocation, (worker) => {
+        return attempt(config, invocation, sink, (worker) => {
           createdAtMillis = worker.createdAtMillis
         }).pipe(
           Effect.catchIf(
             (error): error is WorkerLost => isUnreached(error) && triesLeft > 0 && createdAtMillis < sinceMillis,
-            () => again(config, invocation, sinceMillis, triesLeft - 1)
+            () => again(config, invocation, sink, sinceMillis, triesLeft - 1)
           )
         )
       }
 
-      const run = (config: FunctionConfig, invocation: Invocation) => {
-        const attempts = attempt(config, invocation).pipe(
+      const run = (config: FunctionConfig, invocation: Invocation, sink?: AnswerSink) => {
+        const attempts = attempt(config, invocation, sink).pipe(
           Effect.catchIf(isUnreached, () =>
-            Effect.flatMap(Clock.currentTimeMillis, (now) => again(config, invocation, now, config.maxCapacity))
+            Effect.flatMap(Clock.currentTimeMillis, (now) => again(config, invocation, sink, now, config.maxCapacity))
           )
         )
         return breaker.protect(config, attempts, workerFailure).pipe(
@@ -125,7 +143,9 @@ export class LambdaInvoker extends Context.Service<
             (answer): InvocationResult => ({
               payload: answer.payload,
               executedVersion: config.version,
-              ...(answer.errorType === undefined ? {} : { functionError: "Unhandled" as const })
+              ...(answer.errorType === undefined
+                ? {}
+                : { functionError: "Unhandled" as const, errorType: answer.errorType })
             })
           ),
           Effect.catch((error) => explain(config, invocation, error))
@@ -136,6 +156,15 @@ export class LambdaInvoker extends Context.Service<
         Effect.flatMap(registry.get(invocation.functionName, invocation.qualifier), (config) =>
           measure(config, run(config, invocation))
         )
+
+      const invokeStreaming = (invocation: Invocation, sink: InvocationSink) =>
+        Effect.flatMap(registry.get(invocation.functionName, invocation.qualifier), (config) => {
+          const relay = new Relay(sink, config.version)
+          return measure(config, run(config, invocation, relay)).pipe(
+            Effect.map((result) => relay.complete(result)),
+            Effect.onExit(() => Effect.sync(() => relay.close()))
+          )
+        })
 
       /** Turns the failures of an attempt into an answer or into what callers of `invoke` know. */
       const explain = (
@@ -148,7 +177,8 @@ export class LambdaInvoker extends Context.Service<
           return Effect.succeed({
             payload: new TextEncoder().encode(error.failure.document ?? "null"),
             executedVersion: config.version,
-            functionError: "Unhandled"
+            functionError: "Unhandled",
+            errorType: error.failure.errorType ?? "Runtime.Unknown"
           })
         }
         const failure =
@@ -168,9 +198,44 @@ export class LambdaInvoker extends Context.Service<
         )
       }
 
-      return LambdaInvoker.of({ invoke })
+      return LambdaInvoker.of({ invoke, invokeStreaming })
     })
   )
+}
+
+/** Between a worker's answer and who takes it: says which version answers, and ends with the invocation. */
+class Relay implements AnswerSink {
+  readonly #sink: InvocationSink
+  readonly #executedVersion: string
+  #isOpen = true
+  #hasBegun = false
+
+  constructor(sink: InvocationSink, executedVersion: string) {
+    this.#sink = sink
+    this.#executedVersion = executedVersion
+  }
+
+  readonly begin: AnswerSink["begin"] = (head) => {
+    if (!this.#isOpen) return
+    this.#hasBegun = true
+    this.#sink.begin({ ...head, executedVersion: this.#executedVersion })
+  }
+
+  readonly piece: AnswerSink["piece"] = (bytes) => {
+    if (this.#isOpen) this.#sink.piece(bytes)
+  }
+
+  /** Hands over a result that was not streamed. */
+  complete(result: InvocationResult): InvocationResult {
+    if (this.#hasBegun || result.functionError !== undefined) return result
+    this.begin({ contentType: "application/json", flow: noFlow })
+    this.piece(result.payload)
+    return { ...result, payload: new Uint8Array() }
+  }
+
+  close(): void {
+    this.#isOpen = false
+  }
 }
 
 type AttemptError = NoCapacity | WorkerStartFailed | WorkerLost | InvocationTimedOut

@@ -6,13 +6,16 @@ import { createServer, type Socket } from "node:net"
 import { Clock, Context, Effect, Layer, Schema, type Scope } from "effect"
 import type { AnswerSink } from "../domain/AnswerSink.ts"
 import type { StartFailure, WorkerExit, WorkerId } from "../domain/Worker.ts"
+import { HttpClient } from "../invoke/HttpClient.ts"
+import * as ExtensionApi from "./ExtensionApi.ts"
+import type { ExtensionHost } from "./ExtensionHost.ts"
 import { type BodyReceiver, type Exchange, type Fields, gather, HttpConnection } from "./HttpConnection.ts"
 import { type Outcome, type Refusal, type RuntimeEvent, RuntimeSession } from "./RuntimeSession.ts"
 import { maxResponseBytes, StreamedAnswer, type StreamFailure } from "./StreamedAnswer.ts"
 import { WorkerOutput } from "./WorkerOutput.ts"
 
 /** A worker that breaks off in the middle of an answer has ended, most often. How, is known a little later. */
-const endGrace = "1 second"
+const endGrace = "2 seconds"
 
 /** No listener could be opened for a worker. */
 export class ListenFailed extends Schema.TaggedError<ListenFailed>()("ListenFailed", {
@@ -25,7 +28,7 @@ export interface RuntimeApiListener {
   readonly port: number
   /** Says which address the worker has. Connections from it are served, others are cut; until then both wait. */
   readonly admit: (address: string) => void
-  /** Waits for the runtime's first `next`; fails when it posts an init error or ends before. */
+  /** Waits for the first `next` of the runtime and of all extensions; fails when one gives up or ends before. */
   readonly initialized: Effect.Effect<void, StartFailure>
   /** Gives the worker an event; `done` is called once. A streamed answer goes to `sink` before that, if there is one. */
   readonly deliver: (event: RuntimeEvent, done: (outcome: Outcome) => void, sink?: AnswerSink) => void
@@ -33,6 +36,8 @@ export interface RuntimeApiListener {
   readonly end: (exit: WorkerExit | undefined, why: string) => void
   /** True while the event given last still waits to be fetched. */
   readonly undelivered: () => boolean
+  /** The worker's extensions: told of before it starts, and given a moment before it is stopped. */
+  readonly extensions: ExtensionHost
 }
 
 export class RuntimeApi extends Context.Service<
@@ -52,6 +57,8 @@ export class RuntimeApi extends Context.Service<
       const clock = yield* Clock.Clock
       const context = yield* Effect.context()
       const listeners = new Map<WorkerId, RuntimeApiListener>()
+      const output = new WorkerOutput()
+      const client = yield* HttpClient.make
       const warn = (message: string, fields: Record<string, unknown>) =>
         Effect.runForkWith(context)(Effect.logWarning(message).pipe(Effect.annotateLogs(fields)))
 
@@ -62,11 +69,14 @@ export class RuntimeApi extends Context.Service<
           Effect.sync(() => {
             if (session.isAt(requestId)) session.end(undefined, "it broke off in the middle of its answer")
           })
-        const serve = route(session, {
+        const extensions = yield* ExtensionApi.open(id, { client, output, session })
+        const serveRuntime = route(session, {
           nowMillis: () => clock.currentTimeMillisUnsafe(),
           cutOff: (requestId) =>
             Effect.runForkWith(context)(Effect.forkIn(Effect.delay(giveUp(requestId), endGrace), scope))
         })
+        const serve = (exchange: Exchange) =>
+          ExtensionApi.isExtensionPath(exchange.path) ? extensions.serve(exchange) : serveRuntime(exchange)
         const gate = new AddressGate(
           (socket) => void new HttpConnection(socket, serve),
           (address) => warn("Cut a connection to a worker's Runtime API from another address", { worker: id, address })
@@ -75,13 +85,22 @@ export class RuntimeApi extends Context.Service<
         const address = server.address()
         const listener: RuntimeApiListener = {
           port: typeof address === "object" && address !== null ? address.port : 0,
-          admit: (address) => gate.admit(address),
+          admit: (address) => {
+            extensions.admit(address)
+            gate.admit(address)
+          },
           initialized: Effect.callback((resume) => {
-            session.onInitialized((failure) => resume(failure === undefined ? Effect.void : Effect.fail(failure)))
+            extensions.host.onInitialized((failure) =>
+              resume(failure === undefined ? Effect.void : Effect.fail(failure))
+            )
           }),
-          deliver: (event, done, sink) => session.deliver(event, done, sink),
-          end: (exit, why) => session.end(exit, why),
-          undelivered: () => session.undelivered
+          deliver: (event, done, sink) => {
+            if (!extensions.host.isActive) session.deliver(event, done, sink)
+            else extensions.host.deliver(event, done, (done) => session.deliver(event, done, sink))
+          },
+          end: (exit, why) => extensions.host.end(exit, why),
+          undelivered: () => session.undelivered,
+          extensions: extensions.host
         }
         return yield* Effect.acquireRelease(
           Effect.sync(() => {
@@ -91,13 +110,13 @@ export class RuntimeApi extends Context.Service<
           () =>
             Effect.sync(() => {
               listeners.delete(id)
-              session.end(undefined, "its Runtime API was closed")
+              extensions.host.end(undefined, "its Runtime API was closed")
               gate.close()
             })
         )
       })
 
-      return RuntimeApi.of({ open, find: (id) => listeners.get(id), output: new WorkerOutput() })
+      return RuntimeApi.of({ open, find: (id) => listeners.get(id), output })
     })
   )
 }

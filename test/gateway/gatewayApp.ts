@@ -1,7 +1,8 @@
 /** The gateway over doubles: what its routes hand on is written down, what comes back is the test's to say. */
 import { Cause, Effect, Layer, Logger, ManagedRuntime, References } from "effect"
 import { gateway } from "../../plugins/gateway/index.ts"
-import type { Invocation } from "../../src/domain/Invocation.ts"
+import { noFlow } from "../../src/domain/AnswerSink.ts"
+import type { Invocation, InvocationSink } from "../../src/domain/Invocation.ts"
 import { AsyncInvoker } from "../../src/invoke/AsyncInvoker.ts"
 import { LambdaInvoker } from "../../src/invoke/LambdaInvoker.ts"
 import { MetricsReport } from "../../src/metrics/MetricsReport.ts"
@@ -21,6 +22,7 @@ export interface LogEntry {
 
 interface Doubles {
   readonly invoke?: LambdaInvoker["Service"]["invoke"]
+  readonly stream?: LambdaInvoker["Service"]["invokeStreaming"]
   readonly enqueue?: AsyncInvoker["Service"]["enqueue"]
   readonly problems?: ReadonlyArray<RegistryProblem>
   readonly sync?: ProvisionClient["Service"]["sync"]
@@ -30,6 +32,13 @@ interface Doubles {
   readonly maxPayloadBytes?: number
   readonly maxEventBytes?: number
 }
+
+const echo = (invocation: Invocation, sink: InvocationSink) =>
+  Effect.sync(() => {
+    sink.begin({ executedVersion: "$LATEST", flow: noFlow })
+    sink.piece(invocation.payload)
+    return { payload: new Uint8Array(), executedVersion: "$LATEST" }
+  })
 
 /** There is one function, `hello`; by default it answers with its event. */
 export const gatewayApp = (doubles: Doubles = {}) => {
@@ -52,6 +61,10 @@ export const gatewayApp = (doubles: Doubles = {}) => {
           return (
             doubles.invoke?.(invocation) ?? Effect.succeed({ payload: invocation.payload, executedVersion: "$LATEST" })
           )
+        },
+        invokeStreaming: (invocation, sink) => {
+          invoked.push(invocation)
+          return doubles.stream?.(invocation, sink) ?? echo(invocation, sink)
         }
       }),
       Layer.succeed(AsyncInvoker, {

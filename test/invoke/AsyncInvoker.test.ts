@@ -17,7 +17,7 @@ const throttled = Effect.fail(new NoCapacity({ functionName: hello, reason: "Tim
 /** The request ids of all attempts, in order. */
 const accepting = (invoke: (attempt: number) => ReturnType<Invoke>, maxEvents = 10) => {
   const attempts: Array<string> = []
-  const invoker = Layer.succeed(LambdaInvoker, {
+  const invoker = Layer.mock(LambdaInvoker, {
     invoke: ({ requestId }) =>
       Effect.suspend(() => {
         attempts.push(requestId)
