@@ -1,0 +1,194 @@
+/**
+ * How many of a function may run at once, and how many workers of a version are to be kept ready: what was set through
+ * the API, kept in the database and in memory. Whether a number may be set is `Concurrency`'s to say; who is refused
+ * for it, `ConcurrencyGate`'s.
+ */
+import { Context, Effect, Layer } from "effect"
+import { FunctionConfig } from "../domain/FunctionConfig.ts"
+import type { Qualifier } from "../domain/FunctionName.ts"
+import { ControlDatabase, type Row, type Tables } from "./Database.ts"
+
+/** What is provisioned under one qualifier. */
+export interface ProvisionedConfig {
+  readonly functionName: string
+  /** A version's number, or an alias. */
+  readonly qualifier: Qualifier
+  /** The version it leads to. */
+  readonly version: string
+  readonly requested: number
+  /** Unix milliseconds. */
+  readonly modifiedMillis: number
+}
+
+export interface ConcurrencyLimitsOptions {
+  /** What all functions together may run at once. */
+  readonly accountConcurrency: number
+}
+
+export class ConcurrencyLimits extends Context.Service<
+  ConcurrencyLimits,
+  {
+    readonly accountConcurrency: number
+    /** What `name` may run at once over all its versions; undefined where it shares with others what is unreserved. */
+    readonly reservedOf: (name: string) => number | undefined
+    /** How many workers of this version are to be kept ready, for itself and for the aliases that lead to it. */
+    readonly provisionedOf: (name: string, version: string) => number
+    /** By function. */
+    readonly reserved: () => ReadonlyMap<string, number>
+    /** Of one function, or of all. */
+    readonly provisioned: (name?: string) => ReadonlyArray<ProvisionedConfig>
+
+    /** Undefined takes the reservation back. */
+    readonly reserve: (name: string, executions: number | undefined) => void
+    /** Takes the place of what was provisioned under the same qualifier. */
+    readonly provision: (config: ProvisionedConfig) => void
+    /** Does nothing where nothing is provisioned. */
+    readonly unprovision: (name: string, qualifier: Qualifier) => void
+    /** What is provisioned for the alias goes to another version with it; with undefined, the alias is gone. */
+    readonly aliasMoved: (name: string, alias: string, version: string | undefined) => void
+    /** The function is gone, and all that was set for it; for a published version alone, what was provisioned for it. */
+    readonly deleted: (name: string, version?: string) => void
+
+    /**
+     * `hook` is called with a function's name after each change of its limits, in the order in which hooks came. It
+     * may be called within a transaction that is still open, and does not fail.
+     */
+    readonly onChange: (hook: (name: string) => void) => void
+  }
+>()("irori/control/ConcurrencyLimits") {
+  static readonly layer = (options: ConcurrencyLimitsOptions) => Layer.effect(ConcurrencyLimits, make(options))
+}
+
+export const concurrencyTables: Tables = {
+  name: "concurrency",
+  steps: [
+    `CREATE TABLE reserved_concurrency (
+       function TEXT PRIMARY KEY,
+       executions INTEGER NOT NULL
+     ) STRICT;
+     CREATE TABLE provisioned_concurrency (
+       function TEXT NOT NULL,
+       qualifier TEXT NOT NULL,
+       version TEXT NOT NULL,
+       requested INTEGER NOT NULL,
+       modified_millis INTEGER NOT NULL,
+       PRIMARY KEY (function, qualifier)
+     ) STRICT`
+  ]
+}
+
+const make = Effect.fnUntraced(function* ({ accountConcurrency }: ConcurrencyLimitsOptions) {
+  const database = yield* ControlDatabase
+  yield* database.prepare(concurrencyTables)
+  const hooks: Array<(name: string) => void> = []
+  const reserved = new Map<string, number>()
+  const provisioned = new Map<string, ReadonlyArray<ProvisionedConfig>>()
+
+  const read = (name: string): void => {
+    const reservation = database.get("SELECT executions FROM reserved_concurrency WHERE function = ?", name)
+    if (reservation === undefined) reserved.delete(name)
+    else reserved.set(name, Number(reservation.executions))
+    const configs = database
+      .all("SELECT * FROM provisioned_concurrency WHERE function = ? ORDER BY rowid", name)
+      .map(provisionedConfig)
+    if (configs.length === 0) provisioned.delete(name)
+    else provisioned.set(name, configs)
+  }
+  const names = "SELECT function FROM reserved_concurrency UNION SELECT function FROM provisioned_concurrency"
+  for (const row of database.all(names)) read(String(row.function))
+
+  const changed = (name: string): void => {
+    read(name)
+    for (const hook of hooks) hook(name)
+  }
+
+  return ConcurrencyLimits.of({
+    accountConcurrency,
+    reservedOf: (name) => reserved.get(name),
+    provisionedOf: (name, version) => {
+      let sum = 0
+      for (const config of provisioned.get(name) ?? []) if (config.version === version) sum += config.requested
+      return sum
+    },
+    reserved: () => reserved,
+    provisioned: (name) => (name === undefined ? [...provisioned.values()].flat() : (provisioned.get(name) ?? [])),
+    reserve: (name, executions) => {
+      if (executions === undefined) database.run("DELETE FROM reserved_concurrency WHERE function = ?", name)
+      else {
+        database.run(
+          "INSERT INTO reserved_concurrency VALUES (?, ?) ON CONFLICT DO UPDATE SET executions = excluded.executions",
+          name,
+          executions
+        )
+      }
+      changed(name)
+    },
+    provision: ({ functionName, modifiedMillis, qualifier, requested, version }) => {
+      database.run(
+        `INSERT INTO provisioned_concurrency VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
+         SET version = excluded.version, requested = excluded.requested, modified_millis = excluded.modified_millis`,
+        functionName,
+        qualifier,
+        version,
+        requested,
+        modifiedMillis
+      )
+      changed(functionName)
+    },
+    unprovision: (name, qualifier) => {
+      database.run("DELETE FROM provisioned_concurrency WHERE function = ? AND qualifier = ?", name, qualifier)
+      changed(name)
+    },
+    aliasMoved: (name, alias, version) => {
+      if (provisioned.get(name)?.some(({ qualifier }) => qualifier === alias) !== true) return
+      if (version === undefined) {
+        database.run("DELETE FROM provisioned_concurrency WHERE function = ? AND qualifier = ?", name, alias)
+      } else {
+        database.run(
+          "UPDATE provisioned_concurrency SET version = ? WHERE function = ? AND qualifier = ?",
+          version,
+          name,
+          alias
+        )
+      }
+      changed(name)
+    },
+    deleted: (name, version) => {
+      if (version === undefined) {
+        database.run("DELETE FROM reserved_concurrency WHERE function = ?", name)
+        database.run("DELETE FROM provisioned_concurrency WHERE function = ?", name)
+      } else {
+        database.run("DELETE FROM provisioned_concurrency WHERE function = ? AND qualifier = ?", name, version)
+      }
+      changed(name)
+    },
+    onChange: (hook) => void hooks.push(hook)
+  })
+})
+
+const provisionedConfig = (row: Row): ProvisionedConfig => ({
+  functionName: String(row.function),
+  qualifier: String(row.qualifier),
+  version: String(row.version),
+  requested: Number(row.requested),
+  modifiedMillis: Number(row.modified_millis)
+})
+
+/**
+ * A version's settings as its limits make them; the same object where they say nothing about it. Workers are bounded by
+ * the reservation as well as by `maxCapacity`, which what is provisioned may raise.
+ */
+export const withLimits = (
+  config: FunctionConfig,
+  limits: Pick<ConcurrencyLimits["Service"], "reservedOf" | "provisionedOf">
+): FunctionConfig => {
+  const reserved = limits.reservedOf(config.name)
+  const provisioned = limits.provisionedOf(config.name, config.version)
+  if (reserved === undefined && provisioned === 0) return config
+  return new FunctionConfig({
+    ...config,
+    maxCapacity: Math.min(reserved ?? Number.MAX_SAFE_INTEGER, Math.max(config.maxCapacity, provisioned)),
+    minCapacity: Math.max(config.minCapacity, provisioned),
+    ...(provisioned > 0 ? { initializationType: "provisioned-concurrency" as const } : {})
+  })
+}
