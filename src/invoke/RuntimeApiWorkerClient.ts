@@ -27,6 +27,7 @@ export const layer = (options: { readonly owner: Owner }) =>
                       workerId: worker.id,
                       began: outcome.began,
                       ...(outcome.exit === undefined ? {} : { exit: outcome.exit }),
+                      ...(outcome.lastWords === undefined ? {} : { lastWords: outcome.lastWords }),
                       target,
                       cause: new Error(`The worker was lost: ${outcome.why}`)
                     })

@@ -22,7 +22,14 @@ export interface RuntimeEvent {
 /** What became of an event. */
 export type Outcome =
   | { readonly _tag: "Answered"; readonly answer: WorkerAnswer }
-  | { readonly _tag: "Lost"; readonly began: boolean; readonly exit: WorkerExit | undefined; readonly why: string }
+  | {
+      readonly _tag: "Lost"
+      readonly began: boolean
+      readonly exit: WorkerExit | undefined
+      readonly why: string
+      /** The error that its caller is told in place of the exit. */
+      readonly lastWords?: { readonly errorType: string; readonly document: Uint8Array }
+    }
 
 /** A refusal of the Runtime API itself. */
 export interface Refusal {

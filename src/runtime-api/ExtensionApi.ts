@@ -1,0 +1,143 @@
+/**
+ * The Extensions API (`2020-01-01`), the Telemetry API and the Logs API over HTTP, on the listener of one worker. What
+ * the calls mean is `ExtensionSession`'s and `TelemetryHub`'s.
+ */
+import { randomUUID } from "node:crypto"
+import { Clock, Effect, FiberSet } from "effect"
+import type { WorkerId } from "../domain/Worker.ts"
+import type { HttpClient } from "../invoke/HttpClient.ts"
+import { ExtensionHost } from "./ExtensionHost.ts"
+import type { ExtensionEvent, ExtensionRefusal } from "./ExtensionSession.ts"
+import { type BodyReceiver, type Exchange, gather } from "./HttpConnection.ts"
+import type { RuntimeSession } from "./RuntimeSession.ts"
+import { TelemetryHub, telemetryPaths } from "./TelemetryHub.ts"
+import type { WorkerOutput } from "./WorkerOutput.ts"
+
+const root = "/2020-01-01/extension/"
+/** The documents that extensions send are small; an error may have a long stack. */
+const maxBodyBytes = 1024 * 1024
+
+const json = ["Content-Type", "application/json"] as const
+const nothing: BodyReceiver = { data: () => {}, end: () => {}, abort: () => {} }
+
+/** True of the paths that `route` serves. */
+export const isExtensionPath = (path: string): boolean => path.startsWith(root) || telemetryPaths.has(path)
+
+/** What serves one worker's extensions, until the scope closes. */
+export const open = Effect.fnUntraced(function* (
+  id: WorkerId,
+  { client, output, session }: { client: HttpClient; output: WorkerOutput; session: RuntimeSession }
+) {
+  const clock = yield* Clock.Clock
+  const run = yield* FiberSet.makeRuntime<never, void>()
+  const nowMillis = () => clock.currentTimeMillisUnsafe()
+  let leave = () => {}
+  yield* Effect.addFinalizer(() => Effect.sync(() => leave()))
+  const listen: ConstructorParameters<typeof TelemetryHub>[0]["listen"] = (listener) => {
+    leave = output.subscribe(id, listener)
+  }
+  const telemetry = new TelemetryHub({ nowMillis, run, client, listen })
+  const host = new ExtensionHost({
+    nowMillis,
+    run,
+    telemetry,
+    runtime: {
+      onInitialized: (done) => session.onInitialized(done),
+      end: (exit, why) => session.end(exit, why)
+    }
+  })
+  return { host, admit: (address: string) => telemetry.admit(address), serve: route(host, telemetry) }
+})
+
+const route =
+  (host: ExtensionHost, telemetry: TelemetryHub) =>
+  (exchange: Exchange): BodyReceiver => {
+    const call = `${exchange.method} ${exchange.path.replace(root, "")}`
+    if (call === "GET event/next") return next(host, exchange)
+    const answer = answers(host, telemetry, exchange)[call]
+    if (answer === undefined) {
+      const errorMessage = `No such call: ${exchange.method} ${exchange.path}`
+      refuse(exchange, { status: 404, errorType: "NotFound", errorMessage })
+      return nothing
+    }
+    return gather(maxBodyBytes, (body) => answer(body?.toString() ?? ""))
+  }
+
+const reply = (exchange: Exchange, status: number, body: string, headers: ReadonlyArray<readonly [string, string]>) =>
+  exchange.reply(status, [json, ...headers], Buffer.from(body))
+
+const refuse = (
+  exchange: Exchange,
+  { errorMessage, errorType, status }: { status: number; errorType: string; errorMessage: string }
+) => reply(exchange, status, JSON.stringify({ errorMessage, errorType }), [])
+
+const settle = (exchange: Exchange, refusal: ExtensionRefusal | undefined, status: number, body: string) =>
+  refusal === undefined ? reply(exchange, status, body, []) : refuse(exchange, refusal)
+
+const idOf = ({ headers }: Exchange) => headers.get("lambda-extension-identifier")
+
+const next = (host: ExtensionHost, exchange: Exchange): BodyReceiver => {
+  const poll = (event: ExtensionEvent) =>
+    reply(exchange, 200, JSON.stringify(event), [["Lambda-Extension-Event-Identifier", randomUUID()]])
+  const refusal = host.session.next(idOf(exchange), poll)
+  if (refusal !== undefined) refuse(exchange, refusal)
+  return { data: () => {}, end: () => {}, abort: () => host.session.unpoll(poll) }
+}
+
+/** What is called when a request's body is there. */
+const answers = (
+  host: ExtensionHost,
+  telemetry: TelemetryHub,
+  exchange: Exchange
+): Readonly<Record<string, (body: string) => void>> => {
+  const fail = (when: "init" | "exit") => (body: string) => {
+    const errorType = exchange.headers.get("lambda-extension-function-error-type")
+    const errorMessage = field(parse(body), "errorMessage")
+    const message = typeof errorMessage === "string" ? errorMessage : undefined
+    settle(exchange, host.session.fail(idOf(exchange), when, errorType, message), 202, '{"status":"OK"}\n')
+  }
+  const subscribe = (body: string) => {
+    const extension = host.session.find(idOf(exchange))
+    if ("status" in extension) return refuse(exchange, extension)
+    const schemas = telemetryPaths.get(exchange.path) ?? []
+    settle(exchange, telemetry.subscribe(extension.name, schemas, body), 200, '"OK"')
+  }
+  return {
+    "POST register": (body) => register(host, telemetry, exchange, body),
+    "POST init/error": fail("init"),
+    "POST exit/error": fail("exit"),
+    ...Object.fromEntries([...telemetryPaths.keys()].map((path) => [`PUT ${path}`, subscribe]))
+  }
+}
+
+const register = (host: ExtensionHost, telemetry: TelemetryHub, exchange: Exchange, body: string) => {
+  const { setup } = host
+  const wanted = parse(body)
+  const id = randomUUID()
+  const extension =
+    typeof wanted !== "object" || wanted === null || setup === undefined
+      ? { status: 403 as const, errorType: "InvalidRequestFormat", errorMessage: "Expected a JSON object" }
+      : host.session.register(id, exchange.headers.get("lambda-extension-name"), field(wanted, "events"))
+  if ("status" in extension) return refuse(exchange, extension)
+  const { events, name } = extension
+  telemetry.happened({ is: "extension", name, state: "Registered", events: [...events] })
+  const features = (exchange.headers.get("lambda-extension-accept-feature") ?? "").split(",").map((part) => part.trim())
+  const about = {
+    functionName: setup?.functionName,
+    functionVersion: setup?.functionVersion,
+    handler: setup?.handler,
+    ...(features.includes("accountId") ? { accountId: setup?.accountId } : {})
+  }
+  reply(exchange, 200, JSON.stringify(about), [["Lambda-Extension-Identifier", id]])
+}
+
+const parse = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+const field = (value: unknown, name: string): unknown =>
+  typeof value === "object" && value !== null ? Object.getOwnPropertyDescriptor(value, name)?.value : undefined
