@@ -65,8 +65,13 @@ export class Circuit {
     return wasOpen ? { admitted: true, permit, transition: "half-opened" } : { admitted: true, permit }
   }
 
-  /** Once for each permit. */
-  settle(permit: number, verdict: Verdict, nowMillis: number): Transition | undefined {
+  /** Once for each permit. `recoveryMillis`: how long it stays open if this opens it. */
+  settle(
+    permit: number,
+    verdict: Verdict,
+    nowMillis: number,
+    recoveryMillis = this.#limits.recoveryMillis
+  ): Transition | undefined {
     if (permit !== this.#period) return undefined
     this.#onTrial = false
     if (verdict === "undecided") return undefined
@@ -80,7 +85,7 @@ export class Circuit {
     this.#failures++
     if (this.#state === "closed" && this.#failures < this.#limits.threshold) return undefined
     this.#state = "open"
-    this.#untilMillis = nowMillis + this.#limits.recoveryMillis
+    this.#untilMillis = nowMillis + recoveryMillis
     this.#period++
     return "opened"
   }

@@ -30,6 +30,14 @@ export interface BreakerOptions {
   readonly recoveryTimeout: Duration.Duration
 }
 
+/** What failed of a function's workers. */
+export interface WorkerFailure {
+  /** One line for a person. */
+  readonly detail: string
+  /** Nobody is there who could start one, so that it says nothing of this function's. */
+  readonly engineAway: boolean
+}
+
 export interface FunctionCircuit {
   readonly functionName: FunctionName
   readonly version: string
@@ -40,15 +48,16 @@ export class FunctionBreaker extends Context.Service<
   FunctionBreaker,
   {
     /**
-     * Runs `attempt`, unless the circuit of the function is open. A success is an answer. `workerFailure` says in one
-     * line what failed of the workers, or undefined where a failure tells nothing about them; so does an interrupt.
+     * Runs `attempt`, unless the circuit of the function is open. A success is an answer. `workerFailure` says what
+     * failed of the workers, or undefined where a failure tells nothing about them; so does an interrupt. A circuit
+     * that an engine opened that is away lets somebody try again after a second: so soon it is back is seen.
      *
      * A circuit belongs to one configuration: a function that was changed begins with a closed one.
      */
     readonly protect: <A, E>(
       config: FunctionConfig,
       attempt: Effect.Effect<A, E>,
-      workerFailure: (error: E) => string | undefined
+      workerFailure: (error: E) => WorkerFailure | undefined
     ) => Effect.Effect<A, E | CircuitOpen>
     /** Of every function that was called. */
     readonly circuits: Effect.Effect<ReadonlyArray<FunctionCircuit>>
@@ -57,11 +66,18 @@ export class FunctionBreaker extends Context.Service<
   static readonly layer = (options: BreakerOptions) => Layer.effect(FunctionBreaker, make(options))
 }
 
+/** An engine that is away costs the one on trial little, and once it is back nothing is wrong with the function. */
+const engineRecoveryMillis = 1000
+
 const make = Effect.fnUntraced(function* (options: BreakerOptions) {
   const clock = yield* Clock.Clock
   // Not the time of day, which may be set back.
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
   const limits = { threshold: options.threshold, recoveryMillis: Duration.toMillis(options.recoveryTimeout) }
+  const recoveryMillis = (engineAway: boolean) =>
+    engineAway ? Math.min(limits.recoveryMillis, engineRecoveryMillis) : limits.recoveryMillis
+  /** Those that an engine opened that is away. */
+  const waitingForEngine = new WeakSet<Circuit>()
   const byConfig = new WeakMap<FunctionConfig, Circuit>()
   /** The latest of each function and version. */
   const latest = new Map<string, { readonly config: FunctionConfig; readonly circuit: Circuit }>()
@@ -78,7 +94,7 @@ const make = Effect.fnUntraced(function* (options: BreakerOptions) {
   const protect = <A, E>(
     config: FunctionConfig,
     attempt: Effect.Effect<A, E>,
-    workerFailure: (error: E) => string | undefined
+    workerFailure: (error: E) => WorkerFailure | undefined
   ): Effect.Effect<A, E | CircuitOpen> =>
     // Masked, so that no interrupt comes between the permit and what gives it back.
     Effect.uninterruptibleMask((restore): Effect.Effect<A, E | CircuitOpen> => {
@@ -91,28 +107,42 @@ const make = Effect.fnUntraced(function* (options: BreakerOptions) {
       const settled = Effect.onExit(restore(attempt), (exit) => {
         const failure = Exit.isSuccess(exit) ? undefined : failureIn(exit, workerFailure)
         const verdict = Exit.isSuccess(exit) ? "answered" : failure === undefined ? "undecided" : "failed"
-        const transition = circuit.settle(admission.permit, verdict, now())
-        return transition === undefined ? Effect.void : tell(transition, config, circuit, failure)
+        const engineAway = failure?.engineAway === true
+        const transition = circuit.settle(admission.permit, verdict, now(), recoveryMillis(engineAway))
+        if (transition === undefined) return Effect.void
+        // Each second anew, it is said once.
+        const said = engineAway && waitingForEngine.has(circuit)
+        if (engineAway) waitingForEngine.add(circuit)
+        else waitingForEngine.delete(circuit)
+        return tell(transition, config, circuit, failure, said)
       })
       return admission.transition === undefined
         ? settled
-        : Effect.andThen(tell(admission.transition, config, circuit, undefined), settled)
+        : Effect.andThen(tell(admission.transition, config, circuit, undefined, waitingForEngine.has(circuit)), settled)
     })
 
-  const tell = (transition: Transition, config: FunctionConfig, circuit: Circuit, failure: string | undefined) => {
-    const log = transition === "opened" ? Effect.logWarning : Effect.logInfo
-    return log(lines[transition](config.name)).pipe(
+  const tell = (
+    transition: Transition,
+    config: FunctionConfig,
+    circuit: Circuit,
+    failure: WorkerFailure | undefined,
+    quietly: boolean
+  ) => {
+    const log = quietly ? Effect.logDebug : transition === "opened" ? Effect.logWarning : Effect.logInfo
+    return log(lines[transition](config.name, failure)).pipe(
       Effect.annotateLogs({
         function_name: config.name,
         failures: circuit.failures,
-        ...(failure === undefined ? {} : { error_detail: failure })
+        ...(failure === undefined ? {} : { error_detail: failure.detail })
       })
     )
   }
 
-  const lines: Record<Transition, (name: FunctionName) => string> = {
-    opened: (name) =>
-      `The workers of '${name}' keep failing: its callers are refused for ${Duration.format(options.recoveryTimeout)}`,
+  const lines: Record<Transition, (name: FunctionName, failure: WorkerFailure | undefined) => string> = {
+    opened: (name, failure) => {
+      const refused = Duration.format(Duration.millis(recoveryMillis(failure?.engineAway === true)))
+      return `The workers of '${name}' keep failing: its callers are refused for ${refused}`
+    },
     "half-opened": (name) => `One caller of '${name}' is let through, to see whether its workers run again`,
     closed: (name) => `The workers of '${name}' run again: its callers are let through`
   }
@@ -129,7 +159,7 @@ const make = Effect.fnUntraced(function* (options: BreakerOptions) {
   })
 })
 
-const failureIn = <A, E>(exit: Exit.Exit<A, E>, workerFailure: (error: E) => string | undefined) => {
+const failureIn = <A, E>(exit: Exit.Exit<A, E>, workerFailure: (error: E) => WorkerFailure | undefined) => {
   const error = Exit.findErrorOption(exit)
   return error._tag === "Some" ? workerFailure(error.value) : undefined
 }

@@ -12,7 +12,7 @@ import { isInitFailure, type Worker } from "../domain/Worker.ts"
 import * as InvocationMetrics from "../metrics/InvocationMetrics.ts"
 import { FunctionNotFound, FunctionRegistry, FunctionUnusable } from "../registry/FunctionRegistry.ts"
 import { errorDocument, exitDocument, timeoutDocument } from "./errorDocuments.ts"
-import { CircuitOpen, FunctionBreaker } from "./FunctionBreaker.ts"
+import { CircuitOpen, FunctionBreaker, type WorkerFailure } from "./FunctionBreaker.ts"
 import { InvocationBackend, NoCapacity, WorkerStartFailed } from "./InvocationBackend.ts"
 import { WorkerClient, WorkerLost } from "./WorkerClient.ts"
 
@@ -241,8 +241,11 @@ class Relay implements AnswerSink {
 type AttemptError = NoCapacity | WorkerStartFailed | WorkerLost | InvocationTimedOut
 
 /** What a failure says of the function's workers. One that ran out of time did run; a full pool has workers. */
-const workerFailure = (error: AttemptError): string | undefined =>
-  error._tag === "WorkerStartFailed" || error._tag === "WorkerLost" ? error.message : undefined
+const workerFailure = (error: AttemptError): WorkerFailure | undefined => {
+  if (error._tag !== "WorkerStartFailed" && error._tag !== "WorkerLost") return undefined
+  const engineAway = error._tag === "WorkerStartFailed" && error.failure.reason === "EngineUnavailable"
+  return { detail: error.message, engineAway }
+}
 
 const isUnreached = (error: { readonly _tag: string }): error is WorkerLost =>
   error instanceof WorkerLost && !error.began

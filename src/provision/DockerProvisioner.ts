@@ -318,11 +318,13 @@ const within = (limit: Duration.Duration, what: string) =>
   })
 
 const engineFailed = (config: FunctionConfig, error: DockerError): StartFailed => {
-  const engine = error._tag === "DockerUnavailable" || error._tag === "DockerTimedOut"
+  // Without a status it broke off, as an engine does that is stopped.
+  const brokeOff = error._tag === "DockerFailed" && error.status === undefined
   return new StartFailed({
-    failure: engine
-      ? { reason: "EngineUnavailable", detail: error.message }
-      : { reason: "Refused", detail: `Docker refused a container for '${config.name}': ${error.message}` },
+    failure:
+      brokeOff || error._tag === "DockerUnavailable" || error._tag === "DockerTimedOut"
+        ? { reason: "EngineUnavailable", detail: error.message }
+        : { reason: "Refused", detail: `Docker refused a container for '${config.name}': ${error.message}` },
     cause: error
   })
 }

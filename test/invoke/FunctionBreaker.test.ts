@@ -25,7 +25,11 @@ const breaking = Effect.gen(function* () {
   const breaker = yield* Effect.provide(FunctionBreaker, context)
   const run = (attempt: Effect.Effect<string, string>, config = hello) =>
     breaker
-      .protect(config, attempt, (error) => (error === "fails" ? "it fails" : undefined))
+      .protect(config, attempt, (error) =>
+        error === "fails" || error === "engine away"
+          ? { detail: `it ${error}`, engineAway: error === "engine away" }
+          : undefined
+      )
       .pipe(
         Effect.match({
           onSuccess: (answer) => answer,
@@ -95,6 +99,41 @@ describe("FunctionBreaker", () => {
       expect(yield* run(answers)).toBe("CircuitOpen")
       yield* Deferred.succeed(trial, "answer")
       expect(yield* Fiber.join(running)).toBe("answer")
+      expect(yield* run(answers)).toBe("answer")
+    })
+  )
+
+  it.effect("lets one through every second while the engine is away, and says so once", () =>
+    Effect.gen(function* () {
+      const { logged, run } = yield* breaking
+      const away = Effect.fail("engine away")
+      for (let nth = 0; nth < threshold; nth++) yield* run(away)
+      for (let second = 0; second < 5; second++) {
+        yield* TestClock.adjust("999 millis")
+        expect(yield* run(away)).toBe("CircuitOpen")
+        yield* TestClock.adjust("1 millis")
+        expect(yield* run(away)).toBe("engine away")
+        expect(yield* run(away)).toBe("CircuitOpen")
+      }
+      yield* TestClock.adjust("1 second")
+      expect(yield* run(answers)).toBe("answer")
+      expect(yield* run(answers)).toBe("answer")
+      expect(logged.flatMap(({ message }) => message)).toEqual([
+        "The workers of 'hello' keep failing: its callers are refused for 1s",
+        "The workers of 'hello' run again: its callers are let through"
+      ])
+    })
+  )
+
+  it.effect("refuses for the whole recovery time when the engine is back and workers fail all the same", () =>
+    Effect.gen(function* () {
+      const { run } = yield* breaking
+      for (let nth = 0; nth < threshold; nth++) yield* run(Effect.fail("engine away"))
+      yield* TestClock.adjust("1 second")
+      expect(yield* run(fails)).toBe("fails")
+      yield* TestClock.adjust("29999 millis")
+      expect(yield* run(answers)).toBe("CircuitOpen")
+      yield* TestClock.adjust("1 millis")
       expect(yield* run(answers)).toBe("answer")
     })
   )
