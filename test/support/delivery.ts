@@ -1,5 +1,6 @@
 /** Gives events to workers as the invoker's client does, and hands over what became of them. */
 import { Effect } from "effect"
+import type { AnswerSink } from "../../src/domain/AnswerSink.ts"
 import type { Worker } from "../../src/domain/Worker.ts"
 import { RuntimeApi } from "../../src/runtime-api/RuntimeApi.ts"
 import type { Outcome, RuntimeEvent } from "../../src/runtime-api/RuntimeSession.ts"
@@ -9,7 +10,7 @@ let delivered = 0
 /** The request ids that `deliver` gives out are UUIDs that count up. */
 const nextRequestId = () => `00000000-0000-4000-8000-${String(++delivered).padStart(12, "0")}`
 
-export const deliver = (worker: Worker, event: unknown = {}, settings: Partial<RuntimeEvent> = {}) =>
+export const deliver = (worker: Worker, event: unknown = {}, settings: Partial<RuntimeEvent> = {}, sink?: AnswerSink) =>
   Effect.gen(function* () {
     const listener = (yield* RuntimeApi).find(worker.id)
     if (listener === undefined) return yield* Effect.die(new Error(`${worker.id} has no Runtime API`))
@@ -23,7 +24,8 @@ export const deliver = (worker: Worker, event: unknown = {}, settings: Partial<R
           payload: new TextEncoder().encode(JSON.stringify(event)),
           ...settings
         },
-        (outcome) => resume(Effect.succeed(outcome))
+        (outcome) => resume(Effect.succeed(outcome)),
+        sink
       )
     )
   })

@@ -1,11 +1,17 @@
 /**
  * The Lambda Runtime API over one connection that stays open. Own code on node:net: a call through node:http costs as
  * much again as the rest of a warm invocation. Understands what a Runtime API answers: a status and a length, no chunks.
+ * What it posts may be chunks.
  */
 import { connect } from "node:net"
 
 const root = "/2018-06-01/runtime"
 const headEnd = Buffer.from("\r\n\r\n")
+const lineEnd = Buffer.from("\r\n")
+const errorTypeField = "Lambda-Runtime-Function-Error-Type"
+const errorBodyField = "Lambda-Runtime-Function-Error-Body"
+/** Up to this size a chunk is copied between its ends and leaves in one packet. */
+const maxCoalescedBytes = 16 * 1024
 
 export class RuntimeClient {
   #socket
@@ -18,6 +24,8 @@ export class RuntimeClient {
   #bytes = 0
   /** Head of the answer whose body is coming in. */
   #head = undefined
+  /** What will be answered to the stream that is being posted. */
+  #streaming = undefined
 
   /** `api` is `host:port`. `lost` is called when the connection is over: there is no worker without it. */
   constructor(api, lost) {
@@ -38,8 +46,7 @@ export class RuntimeClient {
 
   /** Posts what became of an event and waits for the next one. Both calls leave in one packet. */
   async settle(requestId, answer) {
-    this.#socket.write(this.#post(`/invocation/${requestId}/${answer.verb}`, answer) + this.#next)
-    const settled = this.#answer()
+    const settled = this.#end(requestId, answer, this.#next)
     const next = this.#answer()
     const { status, body } = await settled
     // 413 is an answer too: the event has ended with it, and the worker goes on.
@@ -49,8 +56,38 @@ export class RuntimeClient {
 
   /** Posts the failure of the event under way and asks for no other: the process is about to end. */
   fail(requestId, answer) {
-    this.#socket.write(this.#post(`/invocation/${requestId}/error`, answer))
-    return this.#answer()
+    return this.#end(requestId, this.#streaming === undefined ? answer : { verb: "stream", failure: answer }, "")
+  }
+
+  /** Begins to post an answer while it is made. It ends with a `settle` or `fail`. */
+  beginStream(requestId, contentType) {
+    this.#socket.write(
+      `POST ${root}/invocation/${requestId}/response HTTP/1.1\r\nHost: ${this.#host}\r\n` +
+        `Content-Type: ${headerSafe(contentType)}\r\nLambda-Runtime-Function-Response-Mode: streaming\r\n` +
+        `Transfer-Encoding: chunked\r\nTrailer: ${errorTypeField}, ${errorBodyField}\r\n\r\n`
+    )
+    this.#streaming = this.#answer()
+    this.release()
+  }
+
+  /** `done` is called when the bytes have been taken off this process's hands. */
+  writeChunk(bytes, done) {
+    // A chunk without bytes would be the end.
+    if (bytes.length === 0) return done()
+    // Waiting for a slow reader is something to wait for.
+    this.#socket.ref()
+    const sent = () => {
+      if (this.#streaming !== undefined) this.release()
+      done()
+    }
+    const head = `${bytes.length.toString(16)}\r\n`
+    if (bytes.length <= maxCoalescedBytes) {
+      this.#socket.write(Buffer.concat([Buffer.from(head), bytes, lineEnd]), sent)
+    } else {
+      this.#socket.write(head)
+      this.#socket.write(bytes)
+      this.#socket.write(lineEnd, sent)
+    }
   }
 
   failInit(answer) {
@@ -63,13 +100,32 @@ export class RuntimeClient {
     this.#socket.unref()
   }
 
+  /** Posts an answer, or ends the one that is being posted. `more` leaves in the same packet. */
+  #end(requestId, answer, more) {
+    if (answer.verb !== "stream") {
+      this.#socket.write(this.#post(`/invocation/${requestId}/${answer.verb}`, answer) + more)
+      return this.#answer()
+    }
+    const { failure } = answer
+    const trailers =
+      failure === undefined
+        ? ""
+        : `${errorTypeField}: ${headerSafe(failure.errorType)}\r\n` +
+          `${errorBodyField}: ${Buffer.from(failure.body).toString("base64")}\r\n`
+    this.#socket.write(`0\r\n${trailers}\r\n${more}`)
+    this.#socket.ref()
+    const answered = this.#streaming
+    this.#streaming = undefined
+    return answered
+  }
+
   #answer() {
     this.#socket.ref()
     return new Promise((resolve) => this.#waiting.push(resolve))
   }
 
   #post(path, { body, errorType }) {
-    const type = errorType === undefined ? "" : `Lambda-Runtime-Function-Error-Type: ${headerSafe(errorType)}\r\n`
+    const type = errorType === undefined ? "" : `${errorTypeField}: ${headerSafe(errorType)}\r\n`
     return (
       `POST ${root}${path} HTTP/1.1\r\nHost: ${this.#host}\r\nContent-Type: application/json\r\n${type}` +
       `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`

@@ -6,8 +6,9 @@ import { logAs, logError, patchConsole } from "./console.mjs"
 import { contextOf } from "./context.mjs"
 import { UnhandledPromiseRejection } from "./errors.mjs"
 import { hasCallbacks, loadHandler } from "./handler.mjs"
-import { failure, runBuffered } from "./invoke.mjs"
+import { failure, runBuffered, runStreaming } from "./invoke.mjs"
 import { RuntimeClient } from "./RuntimeClient.mjs"
+import { isStreaming, provideAwslambda, ResponseStream } from "./streaming.mjs"
 
 /** The event whose handler runs, or why there is none. */
 let under = { way: "init" }
@@ -35,6 +36,7 @@ const setTraceId = (traceId) => {
 }
 
 const serve = async (handler, callbacks) => {
+  const streaming = isStreaming(handler)
   under = { way: "next" }
   let { headers, body } = await client.next()
   for (;;) {
@@ -43,7 +45,10 @@ const serve = async (handler, callbacks) => {
     logAs(requestId)
     setTraceId(headers["lambda-runtime-trace-id"])
     client.release()
-    const answer = await runBuffered(handler, JSON.parse(body), contextOf(headers), callbacks)
+    const event = JSON.parse(body)
+    const answer = streaming
+      ? await runStreaming(handler, event, contextOf(headers), new ResponseStream(client, requestId, handler))
+      : await runBuffered(handler, event, contextOf(headers), callbacks)
     // An uncaught error has ended the event already, and is ending the process.
     if (under.way === "end") return
     under = { way: "next" }
@@ -61,5 +66,6 @@ const main = async () => {
 }
 
 patchConsole()
+provideAwslambda()
 // Not awaited: to Bun a module that waits is never done, and it would not say that the event loop is empty.
 main()

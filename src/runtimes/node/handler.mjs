@@ -10,6 +10,7 @@ import {
   MalformedHandlerName,
   UserCodeSyntaxError
 } from "./errors.mjs"
+import { isStreaming } from "./streaming.mjs"
 
 const require = createRequire(import.meta.url)
 
@@ -29,7 +30,7 @@ export const loadHandler = async (taskRoot, setting, callbacks) => {
   const handler = path.split(".").reduce((value, key) => value?.[key], module)
   if (handler === undefined || handler === null) throw new HandlerNotFound(`${setting} is undefined or not exported`)
   if (typeof handler !== "function") throw new HandlerNotFound(`${setting} is not a function`)
-  if (!callbacks && handler.length >= 3) {
+  if (!callbacks && handler.length >= 3 && !isStreaming(handler)) {
     throw new CallbackHandlerDeprecated(
       "Handlers with a callback are not supported from Node.js 24 on: make the handler async, or have it return a promise."
     )

@@ -1,6 +1,7 @@
 /**
- * Runs a handler on one event and makes its outcome the answer that is posted: `{ verb, body, errorType? }`. Knows the
- * three ways a handler may end: a promise, the callback, and an event loop with nothing left to do.
+ * Runs a handler on one event and makes its outcome the answer that is posted: `{ verb, body, errorType? }`, or the end
+ * of one that has been posted so far: `{ verb: "stream", failure? }`. Knows the three ways a handler may end: a promise,
+ * the callback, and an event loop with nothing left to do.
  */
 import { logError } from "./console.mjs"
 import { errorDocument, NodeJsExit } from "./errors.mjs"
@@ -53,6 +54,41 @@ export const runBuffered = (handler, event, context, callbacks) =>
     }
   })
 
+/** The end of what a handler streams: when it has ended its stream, and is done itself. */
+export const runStreaming = (handler, event, context, stream) =>
+  new Promise((resolve) => {
+    let isDone = false
+    let hasEnded = false
+    const end = (answer) => {
+      hasEnded = true
+      onEmptyLoop = undefined
+      stream.close()
+      resolve(answer)
+    }
+    const fail = (error) => {
+      if (hasEnded) return
+      const answer = failed(error)
+      end(stream.hasBegun ? { verb: "stream", failure: answer } : answer)
+    }
+    const complete = () => {
+      if (isDone && stream.writableFinished && !hasEnded) end({ verb: "stream" })
+    }
+    stream.on("finish", complete)
+    stream.on("error", (error) => fail(error))
+    onEmptyLoop = () => fail(isDone ? neverEnded() : neverSettled())
+    try {
+      const returned = handler(event, stream, withoutCallbacks(context))
+      if (typeof returned?.then !== "function") throw new Error("Streaming does not support non-async handlers.")
+      returned.then((value) => {
+        isDone = true
+        if (value !== undefined) console.warn("Streaming handlers ignore return values.")
+        complete()
+      }, fail)
+    } catch (error) {
+      fail(error)
+    }
+  })
+
 /** A handler's callback: with a result it answers when the event loop is empty, unless the context says not to wait. */
 const callbackOf = (context, succeed, fail) => {
   let called = false
@@ -79,3 +115,5 @@ const withoutCallbacks = (context) => {
 
 const neverSettled = () =>
   new NodeJsExit("The handler never came to an end: nothing is left to wait for, and its promise is still pending.")
+
+const neverEnded = () => new NodeJsExit("The handler came to an end and its response stream did not: it was not ended.")
