@@ -74,6 +74,8 @@ const settings = Config.all({
   /** A worker that no gateway has named in a heartbeat for so long is removed by the manager. */
   leaseTimeout: Seconds("IRORI_LEASE_TIMEOUT", 300, 1),
 
+  /** Invocations of all functions together that may run at once; of these, 100 can never be reserved for one. */
+  accountConcurrency: Whole("IRORI_ACCOUNT_CONCURRENCY", 1000),
   /** Workers a function may have at once, unless it says otherwise. */
   maxCapacity: Whole("DEFAULT_MAX_CAPACITY", 10),
   /** Workers of a function kept warm, unless it says otherwise. */

@@ -1,8 +1,11 @@
 /** Which implementation stands behind each contract, for each role and setting: the table of everything there is. */
 import { randomUUID } from "node:crypto"
-import { resolve } from "node:path"
+import { join, resolve } from "node:path"
 import { Duration, Effect, Layer, Option, Schema } from "effect"
 import type { Settings } from "./Config.ts"
+import { ConcurrencyGate } from "./control/ConcurrencyGate.ts"
+import { ConcurrencyLimits } from "./control/ConcurrencyLimits.ts"
+import { ControlDatabase } from "./control/Database.ts"
 import type { Owner } from "./domain/FunctionName.ts"
 import { GatewayId } from "./domain/Worker.ts"
 import { AsyncInvoker, lambdaRetries } from "./invoke/AsyncInvoker.ts"
@@ -145,8 +148,14 @@ const warmth = ({ adaptiveKeepAlive, maxSpares }: Settings): WarmthOptions => ({
   ...(maxSpares > 0 ? { spares: { maxSpares, windowMillis: 60_000, hotCalls: 10 } } : {})
 })
 
+/** What the API sets, in the state folder. */
+const controlled = (settings: Settings, state: StateFolder) =>
+  ConcurrencyLimits.layer({ accountConcurrency: settings.accountConcurrency }).pipe(
+    Layer.provideMerge(ControlDatabase.layer(join(state.path, "control.db")))
+  )
+
 /** What invokes functions, over whatever `ProvisionClient`, `HeartbeatClient` and `WorkerClient` reach. */
-const invoking = (settings: Settings) =>
+const invoking = (settings: Settings, state: StateFolder) =>
   Layer.mergeAll(
     AsyncInvoker.layerMemory({ ...lambdaRetries, maxEvents: settings.maxEvents }),
     Janitor.layer({ interval: settings.heartbeatInterval }),
@@ -154,6 +163,7 @@ const invoking = (settings: Settings) =>
     PrometheusReport.layerGateway
   ).pipe(
     Layer.provideMerge(LambdaInvoker.layer),
+    Layer.provideMerge(ConcurrencyGate.layer),
     Layer.provideMerge(
       FunctionBreaker.layer({
         threshold: settings.breakerThreshold,
@@ -161,13 +171,14 @@ const invoking = (settings: Settings) =>
       })
     ),
     Layer.provideMerge(pools(settings)),
-    Layer.provideMerge(registry(settings))
+    Layer.provideMerge(registry(settings)),
+    Layer.provideMerge(controlled(settings, state))
   )
 
 /** Gateway and manager in one process, with no hop between them. */
 export const layerAll = (settings: Settings, state: StateFolder) =>
   DeathWatch.layer.pipe(
-    Layer.provideMerge(invoking(settings)),
+    Layer.provideMerge(invoking(settings, state)),
     Layer.provideMerge(Layer.merge(LocalProvisionClient.layer, LocalHeartbeatClient.layer)),
     Layer.provideMerge(machine(settings, state))
   )
@@ -184,7 +195,7 @@ export const layerGateway = (settings: Settings, state: StateFolder) => {
     "runtime-api": HttpWorkerClient.layer(options),
     rie: RieWorkerClient.layer
   })
-  return invoking(settings).pipe(
+  return invoking(settings, state).pipe(
     Layer.provideMerge(
       Layer.mergeAll(
         StartMetrics.layerProvisionClient.pipe(Layer.provideMerge(HttpProvisionClient.layer(options))),

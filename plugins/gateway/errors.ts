@@ -90,7 +90,7 @@ export const RequestError = Schema.Struct({ Type, message: Schema.String })
 export const ThrottledError = Schema.Struct({
   Type,
   message: Schema.String,
-  Reason: Schema.Literal("ReservedFunctionConcurrentInvocationLimitExceeded")
+  Reason: Schema.Literals(["ReservedFunctionConcurrentInvocationLimitExceeded", "ConcurrentInvocationLimitExceeded"])
 })
 
 /** What the function, or Lambda in its place, says of its failure. A runtime of one's own may say something else. */
@@ -237,13 +237,14 @@ const rows = {
               value: {
                 Type: "User",
                 message: failure.message,
-                Reason: "ReservedFunctionConcurrentInvocationLimitExceeded"
+                Reason: throttleReasons[failure.reason]
               }
             },
             { "Retry-After": "1" }
           ),
     examples: {
       throttled: new NoCapacity({ functionName, reason: "TimedOut" }),
+      "throttled for the account": new NoCapacity({ functionName, reason: "AccountLimit" }),
       stopping: new NoCapacity({ functionName, reason: "Closed" })
     }
   },
@@ -387,6 +388,14 @@ const rows = {
     examples: { fault: new Fault() }
   }
 } satisfies Rows
+
+/** A function's own queue is none of Lambda's: to callers its end is that of what the function may run at once. */
+const throttleReasons = {
+  ReservedLimit: "ReservedFunctionConcurrentInvocationLimitExceeded",
+  AccountLimit: "ConcurrentInvocationLimitExceeded",
+  QueueFull: "ReservedFunctionConcurrentInvocationLimitExceeded",
+  TimedOut: "ReservedFunctionConcurrentInvocationLimitExceeded"
+} satisfies Record<Exclude<NoCapacity["reason"], "Closed">, (typeof ThrottledError.Type)["Reason"]>
 
 /** What has to be put right by whoever owns the function, and what may pass by itself. */
 const startFailures = {

@@ -10,11 +10,14 @@ import type { FunctionConfig } from "../domain/FunctionConfig.ts"
 import { FunctionName } from "../domain/FunctionName.ts"
 import { StartFailure, type Worker } from "../domain/Worker.ts"
 
-/** The function has all the workers it may have, and no place in its queue led to one in time. Nothing ran. */
+/** The function may not run any more at once, or no place in its queue led to a worker in time. Nothing ran. */
 export class NoCapacity extends Schema.TaggedError<NoCapacity>()("NoCapacity", {
   functionName: FunctionName,
-  /** `QueueFull`: refused at once. `TimedOut`: waited the whole acquire timeout. `Closed`: Irori is stopping. */
-  reason: Schema.Literals(["QueueFull", "TimedOut", "Closed"])
+  /**
+   * `ReservedLimit`, `AccountLimit`: as many run already as are reserved for it, or as all functions may that share the
+   * rest. `QueueFull`: refused at once. `TimedOut`: waited the whole acquire timeout. `Closed`: Irori is stopping.
+   */
+  reason: Schema.Literals(["ReservedLimit", "AccountLimit", "QueueFull", "TimedOut", "Closed"])
 }) {
   override get message() {
     return "Rate Exceeded."

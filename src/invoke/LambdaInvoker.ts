@@ -1,9 +1,10 @@
 /**
  * Runs one invocation: finds the function, borrows a worker, sends the event, gives the worker back. Keeps no state:
- * whether the function is to be run at all is the breaker's to decide; which worker, and how long to wait for one, the
+ * whether the function is to be run at all is the gate's and the breaker's to decide; which worker, and how long to wait for one, the
  * backend's; what the wire looks like is the client's.
  */
 import { Clock, Context, Duration, Effect, Exit, Layer, Schema } from "effect"
+import { ConcurrencyGate } from "../control/ConcurrencyGate.ts"
 import { type AnswerSink, noFlow } from "../domain/AnswerSink.ts"
 import type { FunctionConfig } from "../domain/FunctionConfig.ts"
 import { FunctionName } from "../domain/FunctionName.ts"
@@ -84,6 +85,7 @@ export class LambdaInvoker extends Context.Service<
       const backend = yield* InvocationBackend
       const client = yield* WorkerClient
       const breaker = yield* FunctionBreaker
+      const gate = yield* ConcurrencyGate
       const measure = yield* InvocationMetrics.make
 
       /** One borrowing of one worker. */
@@ -154,13 +156,13 @@ export class LambdaInvoker extends Context.Service<
 
       const invoke = (invocation: Invocation) =>
         Effect.flatMap(registry.get(invocation.functionName, invocation.qualifier), (config) =>
-          measure(config, run(config, invocation))
+          measure(config, gate.admit(config, run(config, invocation)))
         )
 
       const invokeStreaming = (invocation: Invocation, sink: InvocationSink) =>
         Effect.flatMap(registry.get(invocation.functionName, invocation.qualifier), (config) => {
           const relay = new Relay(sink, config.version)
-          return measure(config, run(config, invocation, relay)).pipe(
+          return measure(config, gate.admit(config, run(config, invocation, relay))).pipe(
             Effect.map((result) => relay.complete(result)),
             Effect.onExit(() => Effect.sync(() => relay.close()))
           )

@@ -34,7 +34,7 @@ describe("the gateway's errors", () => {
       "InvalidRuntimeException",
       { Type: "User", Message: "no handler" }
     ],
-    ...(["QueueFull", "TimedOut"] as const).map(
+    ...(["ReservedLimit", "QueueFull", "TimedOut"] as const).map(
       (reason) =>
         [
           new NoCapacity({ functionName: hello, reason }),
@@ -43,6 +43,12 @@ describe("the gateway's errors", () => {
           { Type: "User", message: "Rate Exceeded.", Reason: "ReservedFunctionConcurrentInvocationLimitExceeded" }
         ] as const
     ),
+    [
+      new NoCapacity({ functionName: hello, reason: "AccountLimit" }),
+      429,
+      "TooManyRequestsException",
+      { Type: "User", message: "Rate Exceeded.", Reason: "ConcurrentInvocationLimitExceeded" }
+    ],
     [
       new NoCapacity({ functionName: hello, reason: "Closed" }),
       503,

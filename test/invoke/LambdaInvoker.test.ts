@@ -8,6 +8,7 @@ import { InvocationBackend, NoCapacity, WorkerStartFailed } from "../../src/invo
 import { LambdaInvoker } from "../../src/invoke/LambdaInvoker.ts"
 import { type WorkerAnswer, WorkerClient, WorkerLost } from "../../src/invoke/WorkerClient.ts"
 import { FunctionRegistry } from "../../src/registry/FunctionRegistry.ts"
+import { concurrencyGate } from "../support/concurrency.ts"
 import { functionConfig, hello, invocation, worker } from "../support/functions.ts"
 
 const w1 = worker("w1")
@@ -18,10 +19,12 @@ const lost = (began: boolean, exit?: WorkerLost["exit"]) =>
 interface Doubles {
   readonly send?: WorkerClient["Service"]["send"]
   readonly acquire?: InvocationBackend["Service"]["acquireWorker"]
+  /** Of all functions together. */
+  readonly maxRunning?: number
 }
 
 /** An invoker over doubles, what they were asked, and what was logged. */
-const invoking = ({ acquire, send }: Doubles) => {
+const invoking = ({ acquire, maxRunning, send }: Doubles) => {
   const calls: Array<string> = []
   const logged: Array<{ level: string; message: unknown; fields: Record<string, unknown> }> = []
   const layer = LambdaInvoker.layer.pipe(
@@ -37,7 +40,8 @@ const invoking = ({ acquire, send }: Doubles) => {
       }),
       Layer.succeed(WorkerClient, { send: send ?? (() => Effect.succeed(answer)) }),
       FunctionRegistry.layerMemory([functionConfig()]),
-      FunctionBreaker.layer({ threshold: 3, recoveryTimeout: Duration.seconds(30) })
+      FunctionBreaker.layer({ threshold: 3, recoveryTimeout: Duration.seconds(30) }),
+      concurrencyGate(maxRunning)
     ]),
     Layer.provideMerge(
       Logger.layer([
@@ -61,6 +65,18 @@ describe("LambdaInvoker.invoke", () => {
       const { call, calls } = invoking({})
       expect(yield* call()).toEqual({ payload: answer.payload, executedVersion: "$LATEST" })
       expect(calls).toEqual(["acquire", "release"])
+    })
+  )
+
+  it.effect("refuses what runs over the account's concurrency, without a worker asked for", () =>
+    Effect.gen(function* () {
+      const { calls, layer } = invoking({ send: () => Effect.never, maxRunning: 0 })
+      const call = LambdaInvoker.use((invoker) => invoker.invoke(invocation()))
+      expect(yield* Effect.flip(call).pipe(Effect.provide(layer))).toMatchObject({
+        _tag: "NoCapacity",
+        reason: "AccountLimit"
+      })
+      expect(calls).toEqual([])
     })
   )
 

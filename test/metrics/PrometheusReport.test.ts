@@ -13,6 +13,7 @@ import { MetricsReport } from "../../src/metrics/MetricsReport.ts"
 import * as PrometheusReport from "../../src/metrics/PrometheusReport.ts"
 import { PoolManager, type PoolStats } from "../../src/pool/PoolManager.ts"
 import { FunctionRegistry } from "../../src/registry/FunctionRegistry.ts"
+import { concurrencyGate } from "../support/concurrency.ts"
 import { functionConfig, hello, invocation, worker } from "../support/functions.ts"
 
 const answer: WorkerAnswer = { payload: new Uint8Array() }
@@ -48,6 +49,7 @@ const serving = Effect.fnUntraced(function* (script: Script = {}) {
       problems: Effect.succeed([])
     }),
     FunctionBreaker.layer({ threshold: 2, recoveryTimeout: Duration.seconds(30) }),
+    concurrencyGate(),
     Layer.succeed(Metric.MetricRegistry, new Map()),
     Logger.layer([])
   )
