@@ -10,10 +10,11 @@ import type { FunctionConfig } from "../domain/FunctionConfig.ts"
 import type { Owner } from "../domain/FunctionName.ts"
 import { type GatewayId, Worker, WorkerId } from "../domain/Worker.ts"
 import { describeExit } from "../invoke/errorDocuments.ts"
-import { RuntimeApi } from "../runtime-api/RuntimeApi.ts"
+import { RuntimeApi, type RuntimeApiListener } from "../runtime-api/RuntimeApi.ts"
+import { extensionLine, extensionSetup, extensionsIn } from "./externalExtensions.ts"
 import { withoutBunsNode } from "./findProgram.ts"
 import { fingerprint } from "./fingerprint.ts"
-import { type FunctionProgram, functionPrograms } from "./functionPrograms.ts"
+import { commandOf, type FunctionProgram, functionPrograms } from "./functionPrograms.ts"
 import * as ProcessReaper from "./ProcessReaper.ts"
 import { Provisioner, StartFailed, type WorkerDeath, WorkerGone } from "./Provisioner.ts"
 import { failed, refused } from "./startFailures.ts"
@@ -37,6 +38,7 @@ interface Entry {
   readonly id: WorkerId
   readonly scope: Scope.Closeable
   readonly gone: Deferred.Deferred<void>
+  listener: RuntimeApiListener | undefined
   process: WorkerProcess.WorkerProcess | undefined
   /** Set while it is listed: it is ready, and neither dead nor asked to stop. */
   worker: Worker | undefined
@@ -63,7 +65,10 @@ export const layer = (options: ProcessOptions): Layer.Layer<Provisioner, never, 
           entry.worker = undefined
           if (entry.retiring) return Deferred.await(entry.gone)
           entry.retiring = true
-          return Scope.close(entry.scope, Exit.void).pipe(
+          const { listener, process } = entry
+          const farewell = listener?.extensions.farewell(process?.terminate ?? Effect.void) ?? Effect.void
+          return farewell.pipe(
+            Effect.andThen(Scope.close(entry.scope, Exit.void)),
             Effect.andThen(Effect.sync(() => entries.delete(entry.id))),
             Effect.andThen(Deferred.succeed(entry.gone, undefined)),
             Effect.asVoid,
@@ -74,10 +79,11 @@ export const layer = (options: ProcessOptions): Layer.Layer<Provisioner, never, 
       const watch = Effect.fnUntraced(function* (
         entry: Entry,
         process: WorkerProcess.WorkerProcess,
-        ended: (exit: WorkerDeath["exit"]) => void
+        listener: RuntimeApiListener
       ) {
-        const exit = yield* process.exited
-        ended(exit)
+        const broken = Effect.as(listener.extensions.broken, {} satisfies WorkerDeath["exit"])
+        const exit = yield* Effect.raceFirst(process.exited, broken)
+        listener.end(exit, describeExit(exit))
         const died = entry.worker !== undefined
         entry.worker = undefined
         if (died) yield* PubSub.publish(deaths, { id: entry.id, exit })
@@ -95,6 +101,9 @@ export const layer = (options: ProcessOptions): Layer.Layer<Provisioner, never, 
         const listener = yield* Effect.mapError(runtimeApi.open(entry.id, host), (error) =>
           refused(`No port could be opened for a worker of '${config.name}' (${codeOf(error.cause)}).`, error)
         )
+        entry.listener = listener
+        const extensions = extensionsIn(config.layersPath)
+        listener.extensions.prepare(extensionSetup(config, options.owner, extensions))
         const annotations = { job: "lambda", function_name: config.name, worker: entry.id }
         const createdAtMillis = yield* Clock.currentTimeMillis
         // The session tells whoever listens by now, so this comes before the process.
@@ -102,11 +111,11 @@ export const layer = (options: ProcessOptions): Layer.Layer<Provisioner, never, 
         const process = yield* Effect.mapError(
           WorkerProcess.start(
             {
-              program: program.file,
-              args: program.runtime.process.args(program.file, config),
+              ...commandOf(program, config),
               folder: program.taskRoot,
+              ...(extensions.length === 0 ? {} : { extensions: `${config.layersPath}/extensions` }),
               environment: {
-                PATH: path,
+                ...layersEnvironment(path, config.layersPath),
                 ...program.runtime.process.environment(program),
                 ...workerEnvironment(config, {
                   ...program.runtime,
@@ -118,8 +127,16 @@ export const layer = (options: ProcessOptions): Layer.Layer<Provisioner, never, 
                 })
               },
               log: (stream, line) => {
-                runtimeApi.output.write(entry.id, { stream, text: line })
-                Effect.runForkWith(context)(Effect.annotateLogs(Effect.logInfo(line), { ...annotations, stream }))
+                const said = extensions.length === 0 ? undefined : extensionLine(line)
+                if (said !== undefined && "exitCode" in said) {
+                  return listener.extensions.exited(said.name, said.exitCode)
+                }
+                const text = said?.text ?? line
+                if (text === "") return
+                const writer = said === undefined ? {} : { extension: said.name }
+                runtimeApi.output.write(entry.id, { stream, text, ...writer })
+                const about = { ...annotations, ...writer, stream }
+                Effect.runForkWith(context)(Effect.annotateLogs(Effect.logInfo(text), about))
               }
             },
             reaper
@@ -127,14 +144,13 @@ export const layer = (options: ProcessOptions): Layer.Layer<Provisioner, never, 
           (error) =>
             refused(`This machine started no process for a worker of '${config.name}' (${codeOf(error.cause)}).`, error)
         )
-        yield* Effect.forkIn(
-          watch(entry, process, (exit) => listener.end(exit, describeExit(exit))),
-          layerScope,
-          { startImmediately: true }
-        )
+        yield* Effect.forkIn(watch(entry, process, listener), layerScope, { startImmediately: true })
         listener.admit(host)
         entry.process = process
         process.release()
+        if (extensions.length > 0) {
+          yield* Effect.forkIn(Effect.andThen(listener.extensions.launched, Effect.sync(process.proceed)), entry.scope)
+        }
         yield* Fiber.join(initialized).pipe(
           Effect.mapError((failure) => new StartFailed({ failure })),
           Effect.timeoutOrElse({ duration: limit, orElse: () => Effect.fail(initTimedOut(config, limit)) }),
@@ -168,6 +184,7 @@ export const layer = (options: ProcessOptions): Layer.Layer<Provisioner, never, 
           id,
           scope: yield* Scope.make(),
           gone: yield* Deferred.make<void>(),
+          listener: undefined,
           process: undefined,
           worker: undefined,
           retiring: false
@@ -224,6 +241,12 @@ const initTimedOut = (config: FunctionConfig, limit: Duration.Duration) =>
 
 const initExited = (config: FunctionConfig) =>
   failed({ reason: "InitExited", detail: `The process of '${config.name}' ended as soon as it was ready.` })
+
+/** What a container has in `/opt/bin` and `/opt/lib`. A process is told where it is, since nothing is mounted for it. */
+const layersEnvironment = (path: string, layersPath: string | undefined): Record<string, string> =>
+  layersPath === undefined
+    ? { PATH: path }
+    : { PATH: `${path}:${layersPath}/bin`, LD_LIBRARY_PATH: `${layersPath}/lib` }
 
 const codeOf = (cause: unknown): string =>
   typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : String(cause)

@@ -7,6 +7,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { Deferred, type Duration, Effect, Exit, Schema } from "effect"
 import type { WorkerExit } from "../domain/Worker.ts"
 import { exitOf } from "./exitOf.ts"
+import { startExtensions } from "./externalExtensions.ts"
 import { LineSplitter } from "./LineSplitter.ts"
 import type { ProcessReaper } from "./ProcessReaper.ts"
 
@@ -22,12 +23,18 @@ export interface Launch {
   readonly folder: string
   /** All of it: nothing of Irori's own environment is added. */
   readonly environment: Readonly<Record<string, string>>
+  /** A folder whose programs are started first, as `externalExtensions` has it. */
+  readonly extensions?: string
   readonly log: (stream: "stdout" | "stderr", line: string) => void
 }
 
 export interface WorkerProcess {
-  /** Lets the program start. */
+  /** Lets the extensions start and then, at once where there are none, the program. */
   readonly release: () => void
+  /** Lets the program start for which extensions go first. */
+  readonly proceed: () => void
+  /** Asks the worker's own process to end, and waits until it has. A group that stands still goes on for it. */
+  readonly terminate: Effect.Effect<void>
   /** Waits for the worker's own process to end. What it started may still be there. */
   readonly exited: Effect.Effect<WorkerExit>
   /** True once `exited` has happened. */
@@ -44,6 +51,7 @@ const maxLineBytes = 256 * 1024
  * variable's name is none that a function may have.
  */
 const gate = 'read -r _gate || exit 125; exec "$@" </dev/null'
+const gateWithExtensions = `read -r _gate || exit 125${startExtensions}${gate}`
 
 /** Runs `launch` as a process group. When the scope closes the whole group is killed, and it is gone after that. */
 export const start = (launch: Launch, reaper: ProcessReaper) =>
@@ -59,7 +67,14 @@ export const start = (launch: Launch, reaper: ProcessReaper) =>
   ).pipe(
     Effect.map(
       ({ child, end: { exited }, group }): WorkerProcess => ({
-        release: () => void child.stdin?.end("\n"),
+        release: () => void (launch.extensions === undefined ? child.stdin?.end("\n") : child.stdin?.write("\n")),
+        proceed: () => void child.stdin?.end("\n"),
+        terminate: Effect.suspend(() => {
+          if (Deferred.isDoneUnsafe(exited)) return Effect.void
+          signalGroup(group, "SIGCONT")
+          child.kill("SIGTERM")
+          return Effect.asVoid(Deferred.await(exited))
+        }),
         exited: Deferred.await(exited),
         hasExited: () => Deferred.isDoneUnsafe(exited),
         // The number of a group that is gone may be another's by then.
@@ -79,7 +94,9 @@ const spawnGated = (launch: Launch, { drained, exited }: End) =>
   Effect.callback<ChildProcess, SpawnRefused>((resume) => {
     const refuse = (cause: unknown) => resume(Effect.fail(new SpawnRefused({ cause })))
     try {
-      const child = spawn("/bin/sh", ["-c", gate, "sh", launch.program, ...launch.args], {
+      const { args, extensions, program } = launch
+      const started = extensions === undefined ? [gate, "sh"] : [gateWithExtensions, "sh", extensions]
+      const child = spawn("/bin/sh", ["-c", ...started, program, ...args], {
         cwd: launch.folder,
         // A session and process group of its own, whose number is its process id.
         detached: true,

@@ -40,9 +40,12 @@ export const workerEnvironment = (config: FunctionConfig, place: WorkerPlace): R
   AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(config.memoryMegabytes),
   AWS_LAMBDA_LOG_GROUP_NAME: `/aws/lambda/${config.name}`,
   AWS_LAMBDA_LOG_STREAM_NAME: place.logStream,
-  AWS_LAMBDA_INITIALIZATION_TYPE: "on-demand",
+  AWS_LAMBDA_INITIALIZATION_TYPE: config.initializationType ?? "on-demand",
   AWS_REGION: place.region,
   AWS_DEFAULT_REGION: place.region,
+  ...(config.loggingFormat === "JSON"
+    ? { AWS_LAMBDA_LOG_FORMAT: "JSON", AWS_LAMBDA_LOG_LEVEL: config.applicationLogLevel ?? "INFO" }
+    : {}),
   LAMBDA_TASK_ROOT: place.taskRoot,
   LAMBDA_RUNTIME_DIR: place.runtimeDir,
   ...(place.runtimeApi === undefined ? {} : { AWS_LAMBDA_RUNTIME_API: place.runtimeApi }),

@@ -1,5 +1,12 @@
 /** What a Lambda runtime is to this platform: an image to run it in, or a program of this machine. */
 
+/** Where a worker that is a process has what a container has in `/var/task` and `/opt`. */
+export interface WorkerFolders {
+  readonly taskRoot: string
+  /** Absent where the function has no layers. */
+  readonly layersPath?: string
+}
+
 export interface Runtime {
   /** Lambda's identifier: `nodejs22.x`. */
   readonly id: string
@@ -18,7 +25,7 @@ export interface Runtime {
     /** Arguments for `program`. */
     readonly args: (program: string, worker: { readonly memoryMegabytes: number }) => ReadonlyArray<string>
     /** Variables it needs beside those that every worker has. */
-    readonly environment: (worker: { readonly taskRoot: string }) => Readonly<Record<string, string>>
+    readonly environment: (worker: WorkerFolders) => Readonly<Record<string, string>>
     /** One line for a person who has none of `programs`: what to install. */
     readonly missing: string
   }

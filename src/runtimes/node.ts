@@ -9,6 +9,11 @@ const bootstrap = fileURLToPath(new URL("./node/bootstrap.mjs", import.meta.url)
 /** Bun would take settings and variables from files beside the code, and install packages that are missing. */
 const bunArgs = ["--no-install", "--no-env-file", "--config=/dev/null", bootstrap]
 
+const layerModules = (version: number, layersPath: string | undefined): ReadonlyArray<string> =>
+  layersPath === undefined
+    ? []
+    : [`${layersPath}/nodejs/node${version}/node_modules`, `${layersPath}/nodejs/node_modules`]
+
 const node = (version: number): Runtime => ({
   id: `nodejs${version}.x`,
   baseImage: `public.ecr.aws/lambda/nodejs:${version}`,
@@ -20,7 +25,9 @@ const node = (version: number): Runtime => ({
     // Bun has no such limit.
     args: (program, { memoryMegabytes }) =>
       basename(program).startsWith("bun") ? bunArgs : [`--max-old-space-size=${memoryMegabytes}`, bootstrap],
-    environment: ({ taskRoot }) => ({ NODE_PATH: `${taskRoot}/node_modules:${taskRoot}` }),
+    environment: ({ layersPath, taskRoot }) => ({
+      NODE_PATH: [...layerModules(version, layersPath), `${taskRoot}/node_modules`, taskRoot].join(":")
+    }),
     missing: "Neither node nor bun was found: install Node.js (nodejs.org) or Bun (bun.sh), or put it on the PATH."
   }
 })

@@ -5,6 +5,9 @@ import type { Runtime } from "./Runtime.ts"
 const runtimeDir = fileURLToPath(new URL("./python", import.meta.url))
 const bootstrap = fileURLToPath(new URL("./python/bootstrap.py", import.meta.url))
 
+const layerModules = (version: string, layersPath: string | undefined): ReadonlyArray<string> =>
+  layersPath === undefined ? [] : [`${layersPath}/python/lib/python${version}/site-packages`, `${layersPath}/python`]
+
 const python = (version: string): Runtime => ({
   id: `python${version}`,
   baseImage: `public.ecr.aws/lambda/python:${version}`,
@@ -15,7 +18,10 @@ const python = (version: string): Runtime => ({
     locate: ["-c", "import sys; print(sys.executable)"],
     // -B: the code's folder is read-only to the function, so no compiled files appear in it.
     args: () => ["-B", bootstrap],
-    environment: () => ({ LC_CTYPE: "C.UTF-8", PYTHONPATH: runtimeDir }),
+    environment: ({ layersPath }) => ({
+      LC_CTYPE: "C.UTF-8",
+      PYTHONPATH: [...layerModules(version, layersPath), runtimeDir].join(":")
+    }),
     missing: `Neither python${version} nor python3 was found: install Python 3.9 or later, or put it on the PATH.`
   }
 })
