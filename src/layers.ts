@@ -6,6 +6,7 @@ import type { Settings } from "./Config.ts"
 import { ConcurrencyGate } from "./control/ConcurrencyGate.ts"
 import { ConcurrencyLimits } from "./control/ConcurrencyLimits.ts"
 import { ControlDatabase } from "./control/Database.ts"
+import { FunctionStore } from "./control/FunctionStore.ts"
 import type { Owner } from "./domain/FunctionName.ts"
 import { GatewayId } from "./domain/Worker.ts"
 import { AsyncInvoker, lambdaRetries } from "./invoke/AsyncInvoker.ts"
@@ -151,6 +152,7 @@ const warmth = ({ adaptiveKeepAlive, maxSpares }: Settings): WarmthOptions => ({
 /** What the API sets, in the state folder. */
 const controlled = (settings: Settings, state: StateFolder) =>
   ConcurrencyLimits.layer({ accountConcurrency: settings.accountConcurrency }).pipe(
+    Layer.provideMerge(FunctionStore.layer),
     Layer.provideMerge(ControlDatabase.layer(join(state.path, "control.db")))
   )
 

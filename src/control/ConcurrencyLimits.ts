@@ -1,12 +1,13 @@
 /**
  * How many of a function may run at once, and how many workers of a version are to be kept ready: what was set through
- * the API, kept in the database and in memory. Whether a number may be set is `Concurrency`'s to say; who is refused
- * for it, `ConcurrencyGate`'s.
+ * the API, kept in the database and in memory for as long as that function, version or alias is there. Whether a number
+ * may be set is `Concurrency`'s to say; who is refused for it, `ConcurrencyGate`'s.
  */
 import { Context, Effect, Layer } from "effect"
 import { FunctionConfig } from "../domain/FunctionConfig.ts"
 import type { Qualifier } from "../domain/FunctionName.ts"
 import { ControlDatabase, type Row, type Tables } from "./Database.ts"
+import { FunctionStore } from "./FunctionStore.ts"
 
 /** What is provisioned under one qualifier. */
 export interface ProvisionedConfig {
@@ -44,14 +45,10 @@ export class ConcurrencyLimits extends Context.Service<
     readonly provision: (config: ProvisionedConfig) => void
     /** Does nothing where nothing is provisioned. */
     readonly unprovision: (name: string, qualifier: Qualifier) => void
-    /** What is provisioned for the alias goes to another version with it; with undefined, the alias is gone. */
-    readonly aliasMoved: (name: string, alias: string, version: string | undefined) => void
-    /** The function is gone, and all that was set for it; for a published version alone, what was provisioned for it. */
-    readonly deleted: (name: string, version?: string) => void
 
     /**
-     * `hook` is called with a function's name after each change of its limits, in the order in which hooks came. It
-     * may be called within a transaction that is still open, and does not fail.
+     * `hook` is called with a function's name after each change of its limits, in the order in which hooks came; also
+     * when an alias goes to another version, and what is provisioned for it with it. It does not fail.
      */
     readonly onChange: (hook: (name: string) => void) => void
   }
@@ -79,6 +76,7 @@ export const concurrencyTables: Tables = {
 
 const make = Effect.fnUntraced(function* ({ accountConcurrency }: ConcurrencyLimitsOptions) {
   const database = yield* ControlDatabase
+  const store = yield* FunctionStore
   yield* database.prepare(concurrencyTables)
   const hooks: Array<(name: string) => void> = []
   const reserved = new Map<string, number>()
@@ -94,6 +92,9 @@ const make = Effect.fnUntraced(function* ({ accountConcurrency }: ConcurrencyLim
     if (configs.length === 0) provisioned.delete(name)
     else provisioned.set(name, configs)
   }
+  const remove = (name: string, qualifier: Qualifier) =>
+    database.run("DELETE FROM provisioned_concurrency WHERE function = ? AND qualifier = ?", name, qualifier)
+
   const names = "SELECT function FROM reserved_concurrency UNION SELECT function FROM provisioned_concurrency"
   for (const row of database.all(names)) read(String(row.function))
 
@@ -101,6 +102,24 @@ const make = Effect.fnUntraced(function* ({ accountConcurrency }: ConcurrencyLim
     read(name)
     for (const hook of hooks) hook(name)
   }
+
+  /** Whom the qualifiers mean may have changed, or they are gone. The rows of a function that is gone went with it. */
+  const follow = (name: string): void => {
+    if (!reserved.has(name) && !provisioned.has(name)) return
+    database.transaction(() => {
+      for (const { qualifier, version } of provisioned.get(name) ?? []) {
+        const leadsTo = store.aliases(name).get(qualifier)?.version ?? store.versions(name)?.get(qualifier)?.version
+        if (leadsTo === undefined) remove(name, qualifier)
+        else if (leadsTo !== version) {
+          const sql = "UPDATE provisioned_concurrency SET version = ? WHERE function = ? AND qualifier = ?"
+          database.run(sql, leadsTo, name, qualifier)
+        }
+      }
+    })
+    changed(name)
+  }
+  for (const name of provisioned.keys()) follow(name)
+  store.onChange(follow)
 
   return ConcurrencyLimits.of({
     accountConcurrency,
@@ -136,30 +155,7 @@ const make = Effect.fnUntraced(function* ({ accountConcurrency }: ConcurrencyLim
       changed(functionName)
     },
     unprovision: (name, qualifier) => {
-      database.run("DELETE FROM provisioned_concurrency WHERE function = ? AND qualifier = ?", name, qualifier)
-      changed(name)
-    },
-    aliasMoved: (name, alias, version) => {
-      if (provisioned.get(name)?.some(({ qualifier }) => qualifier === alias) !== true) return
-      if (version === undefined) {
-        database.run("DELETE FROM provisioned_concurrency WHERE function = ? AND qualifier = ?", name, alias)
-      } else {
-        database.run(
-          "UPDATE provisioned_concurrency SET version = ? WHERE function = ? AND qualifier = ?",
-          version,
-          name,
-          alias
-        )
-      }
-      changed(name)
-    },
-    deleted: (name, version) => {
-      if (version === undefined) {
-        database.run("DELETE FROM reserved_concurrency WHERE function = ?", name)
-        database.run("DELETE FROM provisioned_concurrency WHERE function = ?", name)
-      } else {
-        database.run("DELETE FROM provisioned_concurrency WHERE function = ? AND qualifier = ?", name, version)
-      }
+      remove(name, qualifier)
       changed(name)
     },
     onChange: (hook) => void hooks.push(hook)

@@ -3,6 +3,7 @@ import { Deferred, Effect, Fiber, Layer } from "effect"
 import { ConcurrencyGate } from "../../src/control/ConcurrencyGate.ts"
 import { ConcurrencyLimits } from "../../src/control/ConcurrencyLimits.ts"
 import { ControlDatabase } from "../../src/control/Database.ts"
+import { FunctionStore } from "../../src/control/FunctionStore.ts"
 import type { FunctionConfig } from "../../src/domain/FunctionConfig.ts"
 import { FunctionName } from "../../src/domain/FunctionName.ts"
 import { functionConfig, hello } from "../support/functions.ts"
@@ -10,6 +11,7 @@ import { functionConfig, hello } from "../support/functions.ts"
 const layer = (accountConcurrency: number) =>
   ConcurrencyGate.layer.pipe(
     Layer.provideMerge(ConcurrencyLimits.layer({ accountConcurrency })),
+    Layer.provide(FunctionStore.layer),
     Layer.provide(ControlDatabase.layerMemory)
   )
 

@@ -5,13 +5,24 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { ConcurrencyLimits, withLimits } from "../../src/control/ConcurrencyLimits.ts"
 import { ControlDatabase } from "../../src/control/Database.ts"
+import { FunctionStore } from "../../src/control/FunctionStore.ts"
+import { aliasRecord, versionRecord } from "../support/functionRecords.ts"
 import { functionConfig } from "../support/functions.ts"
 
 const over = (database: Layer.Layer<ControlDatabase, unknown>) =>
-  ConcurrencyLimits.layer({ accountConcurrency: 1000 }).pipe(Layer.provideMerge(database))
+  ConcurrencyLimits.layer({ accountConcurrency: 1000 }).pipe(
+    Layer.provideMerge(FunctionStore.layer),
+    Layer.provideMerge(database)
+  )
 
-const using = <A>(work: (limits: ConcurrencyLimits["Service"]) => A) =>
-  Effect.map(ConcurrencyLimits, work).pipe(Effect.provide(over(ControlDatabase.layerMemory)))
+/** There are versions 1 and 2 of `hello`, and aliases of the first, `live` and `next`. */
+const using = <A>(work: (limits: ConcurrencyLimits["Service"], store: FunctionStore["Service"]) => A) =>
+  Effect.gen(function* () {
+    const store = yield* FunctionStore
+    for (const version of ["$LATEST", "1", "2"]) store.putVersion("hello", versionRecord(version))
+    for (const name of ["live", "next"]) store.putAlias("hello", aliasRecord(name, "1"))
+    return work(yield* ConcurrencyLimits, store)
+  }).pipe(Effect.provide(over(ControlDatabase.layerMemory)))
 
 const provisioned = (qualifier: string, version: string, requested: number) => ({
   functionName: "hello",
@@ -55,37 +66,38 @@ describe("ConcurrencyLimits", () => {
   )
 
   it.effect("moves what is provisioned for an alias with the alias, and drops it with the alias", () =>
-    using((limits) => {
+    using((limits, store) => {
       limits.provision(provisioned("live", "1", 3))
-      limits.aliasMoved("hello", "live", "2")
+      store.putAlias("hello", aliasRecord("live", "2"))
       expect([limits.provisionedOf("hello", "1"), limits.provisionedOf("hello", "2")]).toEqual([0, 3])
-      limits.aliasMoved("hello", "live", undefined)
+      store.removeAlias("hello", "live")
       expect(limits.provisioned("hello")).toEqual([])
     })
   )
 
   it.effect("forgets with a version what was provisioned for it, and with a function all", () =>
-    using((limits) => {
+    using((limits, store) => {
       limits.reserve("hello", 9)
       limits.provision(provisioned("1", "1", 1))
       limits.provision(provisioned("2", "2", 1))
-      limits.deleted("hello", "1")
+      store.removeVersion("hello", "1")
       expect(limits.provisioned("hello")).toEqual([provisioned("2", "2", 1)])
       expect(limits.reservedOf("hello")).toBe(9)
-      limits.deleted("hello")
+      store.remove("hello")
       expect([limits.provisioned("hello"), limits.reservedOf("hello")]).toEqual([[], undefined])
     })
   )
 
-  it.effect("tells of each change once it holds, and of none where an alias has nothing provisioned", () =>
-    using((limits) => {
+  it.effect("tells of each change once it holds, and of none of a function without limits", () =>
+    using((limits, store) => {
       const told: Array<string> = []
       limits.onChange((name) => told.push(`${name} ${limits.reservedOf(name)} ${limits.provisionedOf(name, "1")}`))
+      store.putAlias("hello", aliasRecord("live", "1"))
       limits.reserve("hello", 9)
-      limits.provision(provisioned("1", "1", 2))
-      limits.aliasMoved("hello", "live", "1")
-      limits.deleted("hello")
-      expect(told).toEqual(["hello 9 0", "hello 9 2", "hello undefined 0"])
+      limits.provision(provisioned("live", "1", 2))
+      store.putAlias("hello", aliasRecord("live", "2"))
+      store.remove("hello")
+      expect(told).toEqual(["hello 9 0", "hello 9 2", "hello 9 0", "hello undefined 0"])
     })
   )
 
@@ -98,7 +110,10 @@ describe("ConcurrencyLimits", () => {
       // Each is a database of its own, opened and closed.
       const opened = () => over(Layer.fresh(ControlDatabase.layer(join(folder, "control.db"))))
       yield* Effect.provide(
-        Effect.map(ConcurrencyLimits, (limits) => {
+        Effect.gen(function* () {
+          const limits = yield* ConcurrencyLimits
+          const store = yield* FunctionStore
+          store.putAlias("hello", aliasRecord("live", "4"))
           limits.reserve("hello", 7)
           limits.provision(provisioned("live", "4", 2))
         }),
