@@ -7,7 +7,7 @@ import { availableParallelism } from "node:os"
 import type { Readable } from "node:stream"
 import Docker from "dockerode"
 import { Context, Duration, Effect, Fiber, Layer, Schema, type Scope, Semaphore, Stream } from "effect"
-import type { LogLine } from "./ContainerLog.ts"
+import type { ContainerLog, LogLine } from "./ContainerLog.ts"
 import {
   DockerConflict,
   type DockerError,
@@ -129,10 +129,11 @@ export class DockerAdaptor extends Context.Service<
     /** The engine's own address in a network; undefined where it has none. */
     readonly gateway: (network: string) => Effect.Effect<string | undefined, DockerError>
     /**
-     * What a container prints, from its first line on or since then. Ends when the container has ended and all is read. Holds no
-     * permit while it runs; closing the scope of the stream ends it.
+     * What a container prints, from where `log` is on. Ends when the container has ended and all is read, but for a
+     * line that was begun and not ended, which `log` still has. One that fails can be read on with the same `log`.
+     * Holds no permit while it runs; closing the scope of the stream ends it.
      */
-    readonly logs: (name: string, sinceMillis?: number) => Stream.Stream<LogLine, DockerError>
+    readonly logs: (name: string, log: ContainerLog) => Stream.Stream<LogLine, DockerError>
     /**
      * Subscribes to `actions` of containers with all of `labels`: those since `sinceNano`, where given, and those to
      * come. Once it has returned no event is missed. Holds no permit and has no time limit while it runs.
@@ -328,19 +329,22 @@ export class DockerAdaptor extends Context.Service<
               gatewayOf
             ),
 
-          logs: (name, sinceMillis = 0) =>
+          logs: (name, log) =>
             Stream.unwrap(
               Effect.map(
-                open("logs", (engine, abortSignal) =>
-                  engine.getContainer(name).logs({
+                open("logs", (engine, abortSignal) => {
+                  log.reopen()
+                  return engine.getContainer(name).logs({
                     follow: true,
                     stdout: true,
                     stderr: true,
-                    since: sinceMillis / 1000,
+                    timestamps: true,
+                    // Nanoseconds are more than the number has that the types want.
+                    since: log.since as unknown as number,
                     abortSignal
                   })
-                ),
-                linesOf
+                }),
+                (bytes) => linesOf(bytes, log)
               )
             ),
 

@@ -3,7 +3,7 @@
  * did not; what a container is made from is `containerTemplate`'s, its end and its removal are `ContainerFleet`'s.
  */
 import { randomBytes } from "node:crypto"
-import { Clock, Deferred, Duration, Effect, Exit, Layer, Option, Scope, Stream } from "effect"
+import { Clock, Deferred, Duration, Effect, Exit, Layer, Option, Scope } from "effect"
 import type { FunctionConfig } from "../domain/FunctionConfig.ts"
 import type { FunctionName, Owner } from "../domain/FunctionName.ts"
 import { type GatewayId, type StartFailure, Worker, type WorkerId } from "../domain/Worker.ts"
@@ -16,6 +16,7 @@ import { containerSpec, imageOf, label, type Ownership, workerOf } from "./conta
 import { type ContainerState, type ContainerSummary, DockerAdaptor } from "./DockerAdaptor.ts"
 import type { DockerError } from "./DockerError.ts"
 import { fingerprint } from "./fingerprint.ts"
+import { followLog } from "./followLog.ts"
 import { Provisioner, StartFailed, WorkerGone } from "./Provisioner.ts"
 import { tcpReady } from "./tcpReady.ts"
 
@@ -57,12 +58,15 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
       const riePort = options.riePort ?? 8080
 
       const readLog = (container: Container, functionName: FunctionName, sinceMillis?: number) =>
-        docker.logs(container.id, sinceMillis).pipe(
-          Stream.runForEach(({ stream, text }) => {
+        followLog(docker, {
+          name: container.id,
+          ended: container.ended,
+          ...(sinceMillis === undefined ? {} : { sinceMillis }),
+          onLine: ({ stream, text }) => {
             runtimeApi.output.write(container.id, { stream, text })
             return Effect.annotateLogs(Effect.logInfo(text), { stream })
-          }),
-          Effect.catch((error) => Effect.logDebug(`The log of ${container.id} broke off: ${error.message}`)),
+          }
+        }).pipe(
           Effect.annotateLogs({ job: "lambda", function_name: functionName, worker: container.id }),
           Effect.forkIn(container.scope)
         )

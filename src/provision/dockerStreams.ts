@@ -1,7 +1,7 @@
 /** What the engine sends bit by bit: bytes off a response, read as fast as they are taken, and what they are made of. */
 import type { Readable } from "node:stream"
 import { Cause, Effect, Schema, Stream } from "effect"
-import { ContainerLog, type LogLine } from "./ContainerLog.ts"
+import type { ContainerLog, LogLine } from "./ContainerLog.ts"
 import type { DockerError } from "./DockerError.ts"
 
 export const bytesOf = (
@@ -38,11 +38,7 @@ export const jsonLines = (bytes: Stream.Stream<Uint8Array, DockerError>): Stream
     Stream.map((line) => (line._tag === "Some" ? line.value : undefined))
   )
 
-export const linesOf = (bytes: Stream.Stream<Uint8Array, DockerError>): Stream.Stream<LogLine, DockerError> =>
-  Stream.suspend(() => {
-    const log = new ContainerLog()
-    return bytes.pipe(
-      Stream.flatMap((chunk) => Stream.fromIterable(log.push(chunk))),
-      Stream.concat(Stream.suspend(() => Stream.fromIterable(log.end())))
-    )
-  })
+export const linesOf = (
+  bytes: Stream.Stream<Uint8Array, DockerError>,
+  log: ContainerLog
+): Stream.Stream<LogLine, DockerError> => Stream.flatMap(bytes, (chunk) => Stream.fromIterable(log.push(chunk)))

@@ -1,9 +1,11 @@
 /** The adaptor over an engine that misbehaves on command; no Docker is needed but for the last part. */
+
 import { createServer } from "node:net"
 import { expect, it } from "@effect/vitest"
 import { Context, Duration, Effect, Exit, Fiber, Layer, Logger, References, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { describe } from "vitest"
+import { ContainerLog } from "../../src/provision/ContainerLog.ts"
 import { DockerAdaptor, type DockerOptions } from "../../src/provision/DockerAdaptor.ts"
 import { dockerError } from "../../src/provision/DockerError.ts"
 import { noDocker } from "../support/docker.ts"
@@ -129,7 +131,7 @@ describe("DockerAdaptor", () => {
       proxy.when(/images\/create/, { is: "hold" })
       proxy.when(/events|logs/, { is: "answer", status: 200, body: "", keepOpen: true })
       yield* Effect.forkChild(docker.pull("some/image:1"))
-      yield* Effect.forkChild(Stream.runDrain(docker.logs("c")))
+      yield* Effect.forkChild(Stream.runDrain(docker.logs("c", new ContainerLog())))
       yield* Effect.forkChild(Stream.runDrain(yield* docker.events({ a: "b" }, ["die"])))
       yield* Effect.all(["images/create", "logs", "events"].map((path) => proxy.until(new RegExp(path))))
       yield* docker.ping
