@@ -1,10 +1,16 @@
 /** The manager's routes: JSON in, one call of `Manager`, JSON out. */
 import { Cause, Duration, Effect, Exit, type ManagedRuntime, Option, Schema } from "effect"
 import { Elysia } from "elysia"
+import type { AnswerSink } from "../../src/domain/AnswerSink.ts"
 import { CodeImage, FunctionConfig } from "../../src/domain/FunctionConfig.ts"
 import { WorkerId } from "../../src/domain/Worker.ts"
-import { Manager } from "../../src/provision/Manager.ts"
+import type { WorkerAnswer } from "../../src/invoke/WorkerClient.ts"
+import { endFrame, pieceFrame } from "../../src/provision/AnswerFrames.ts"
+import { Manager, type WorkerEvent } from "../../src/provision/Manager.ts"
 import {
+  type AnswerEnd,
+  answerStreamType,
+  contentTypeHeader,
   EnsureRequest,
   EventHeaders,
   errorTypeHeader,
@@ -13,7 +19,8 @@ import {
   ProvisionRequest,
   workerInfo
 } from "../../src/provision/ManagerProtocol.ts"
-import { errorResponse, type ManagerFailure, plainError } from "./errors.ts"
+import { respondStreaming } from "../streamedResponse.ts"
+import { answerTo, errorResponse, type ManagerFailure, plainError } from "./errors.ts"
 import {
   ensureOperation,
   heartbeatOperation,
@@ -142,20 +149,18 @@ export const containers = (runtime: ManagerRuntime, refuse: (request: Request) =
     .post(
       "/containers/:id/invocations",
       ({ body, headers, params, request }) =>
-        respond(
-          runtime,
-          request,
-          Effect.map(
-            Manager.use((manager) => manager.invoke(params.id, eventOf(headers, new Uint8Array(body as ArrayBuffer)))),
-            ({ errorType, payload }) =>
-              new Response(payload as Uint8Array<ArrayBuffer>, {
-                headers: {
-                  "content-type": "application/octet-stream",
-                  ...(errorType === undefined ? {} : { [errorTypeHeader]: encodeURIComponent(errorType) })
-                }
-              })
-          )
-        ),
+        headers["x-irori-response-mode"] === "streaming"
+          ? streamAnswer(runtime, request, params.id, eventOf(headers, new Uint8Array(body as ArrayBuffer)))
+          : respond(
+              runtime,
+              request,
+              Effect.map(
+                Manager.use((manager) =>
+                  manager.invoke(params.id, eventOf(headers, new Uint8Array(body as ArrayBuffer)))
+                ),
+                answerResponse
+              )
+            ),
       { parse: "arrayBuffer", params, headers: eventHeaders, detail: invokeOperation }
     )
 
@@ -170,13 +175,61 @@ export const respond = async <R>(
     traceId === null ? program : Effect.annotateLogs(program, { trace_id: traceId }),
     { signal: request.signal }
   )
+  return responseOf(runtime, exit)
+}
+
+const responseOf = (
+  runtime: ManagedRuntime.ManagedRuntime<never, never>,
+  exit: Exit.Exit<Response, ManagerFailure>
+): Response => {
   if (Exit.isSuccess(exit)) return exit.value
   const failure = Cause.findErrorOption(exit.cause)
   if (Option.isSome(failure)) return errorResponse(failure.value)
   // Nobody reads this; the number is for the access log.
   if (Cause.hasInterruptsOnly(exit.cause)) return new Response(null, { status: 499 })
-  runtime.runFork(Effect.logError("A request failed for a reason that is no caller's fault", exit.cause))
+  logFault(runtime, exit.cause)
   return plainError(500, "Internal server error")
+}
+
+const answerResponse = ({ errorType, payload }: WorkerAnswer): Response =>
+  new Response(payload as Uint8Array<ArrayBuffer>, {
+    headers: {
+      "content-type": "application/octet-stream",
+      ...(errorType === undefined ? {} : { [errorTypeHeader]: encodeURIComponent(errorType) })
+    }
+  })
+
+/** An answer that is passed on while the worker makes it; one that it makes at once is answered as any other. */
+const streamAnswer = (runtime: ManagerRuntime, request: Request, id: WorkerId, event: WorkerEvent) =>
+  respondStreaming(runtime, request, (sink: AnswerSink) => Manager.use((manager) => manager.invoke(id, event, sink)), {
+    head: ({ contentType }) => ({
+      headers: {
+        "content-type": answerStreamType,
+        ...(contentType === undefined ? {} : { [contentTypeHeader]: encodeURIComponent(contentType) })
+      }
+    }),
+    frame: pieceFrame,
+    last: (exit) => endFrame(endOf(runtime, exit)),
+    whole: (exit) => responseOf(runtime, Exit.map(exit, answerResponse))
+  })
+
+const endOf = (
+  runtime: ManagedRuntime.ManagedRuntime<never, never>,
+  exit: Exit.Exit<WorkerAnswer, ManagerFailure>
+): AnswerEnd => {
+  if (Exit.isSuccess(exit)) {
+    const { errorType, payload } = exit.value
+    return errorType === undefined ? {} : { error_type: errorType, document: payload }
+  }
+  const failure = Cause.findErrorOption(exit.cause)
+  if (Option.isSome(failure)) return { failure: answerTo(failure.value).error }
+  // After an interruption nobody reads this.
+  if (!Cause.hasInterruptsOnly(exit.cause)) logFault(runtime, exit.cause)
+  return { failure: { detail: "Internal server error" } }
+}
+
+const logFault = (runtime: ManagedRuntime.ManagedRuntime<never, never>, cause: unknown): void => {
+  runtime.runFork(Effect.logError("A request failed for a reason that is no caller's fault", cause))
 }
 
 /**

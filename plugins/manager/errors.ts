@@ -55,10 +55,14 @@ const rows: { readonly [F in ManagerFailure as F["_tag"]]: (failure: F) => Answe
 
 const encode = Schema.encodeSync(Schema.toCodecJson(ManagerError))
 
-export const errorResponse = (failure: ManagerFailure): Response => {
+export const answerTo = (failure: ManagerFailure): Answer => {
   // The row of a failure's tag takes that failure; the compiler does not see the two go together.
   const row = rows[failure._tag] as (failure: ManagerFailure) => Answer
-  const { error, status } = row(failure)
+  return row(failure)
+}
+
+export const errorResponse = (failure: ManagerFailure): Response => {
+  const { error, status } = answerTo(failure)
   return Response.json(encode(error), { status })
 }
 

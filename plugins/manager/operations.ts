@@ -4,6 +4,8 @@ import type { DocumentDecoration } from "elysia"
 import { CodeFolder, FunctionConfig } from "../../src/domain/FunctionConfig.ts"
 import { FunctionName } from "../../src/domain/FunctionName.ts"
 import {
+  answerStreamType,
+  contentTypeHeader,
   EnsureRequest,
   EnsureResponse,
   errorTypeHeader,
@@ -308,6 +310,13 @@ export const invokeOperation = {
       name: "X-Irori-Qualifier",
       description: "As the function was invoked, for the ARN that it sees.",
       schema: { type: "string" }
+    },
+    {
+      in: "header",
+      name: "X-Irori-Response-Mode",
+      description:
+        "Given by a gateway that takes a streamed answer as it comes. An answer that the function does not stream is then as without it.",
+      schema: { type: "string", enum: ["streaming"] }
     }
   ],
   requestBody: {
@@ -322,9 +331,23 @@ export const invokeOperation = {
         [errorTypeHeader]: {
           description: "There only if the function failed: the type of its error, percent-encoded.",
           schema: { type: "string" }
+        },
+        [contentTypeHeader]: {
+          description: "Of a streamed answer: the type that the runtime gave it, percent-encoded.",
+          schema: { type: "string" }
         }
       },
-      content: { "application/octet-stream": { schema: { type: "string", format: "binary" } } }
+      content: {
+        "application/octet-stream": { schema: { type: "string", format: "binary" } },
+        [answerStreamType]: {
+          schema: {
+            type: "string",
+            format: "binary",
+            description:
+              "Frames: a kind (one byte), a length (four bytes, big endian) and so many bytes. `P` is a piece of the answer, `E` its end: a JSON object with `error_type` and `document` (base64) where the function failed, `failure` where its worker was lost."
+          }
+        }
+      }
     },
     401: unauthorized,
     404: unknownWorker,

@@ -6,7 +6,8 @@
 import { connect, type Socket } from "node:net"
 import { connect as connectSecurely } from "node:tls"
 import { Effect, Schema } from "effect"
-import { ResponseReader } from "./ResponseReader.ts"
+import type { Flow } from "../domain/AnswerSink.ts"
+import { type Receive, ResponseReader } from "./ResponseReader.ts"
 
 /** No connection: the request was not sent. */
 export class ConnectFailed extends Schema.TaggedError<ConnectFailed>()("ConnectFailed", {
@@ -32,12 +33,19 @@ export interface HttpRequest {
   readonly body: Uint8Array
 }
 
-export interface HttpResponse {
+export interface HttpHead {
   readonly status: number
   /** Names in lower case; the last of several equal ones. */
   readonly headers: ReadonlyMap<string, string>
+}
+
+export interface HttpResponse extends HttpHead {
+  /** Empty where it was taken as it came. */
   readonly body: Buffer
 }
+
+/** Takes the body of a response as it comes. What it answers to the head gets the body's pieces, if it is anything. */
+export type BodyTaker = (head: HttpHead, flow: Flow) => ((piece: Buffer) => void) | undefined
 
 /** Below what servers commonly wait (5 seconds), so that a kept connection is seldom one that is being closed. */
 const keepMillis = 4000
@@ -58,12 +66,16 @@ export class HttpClient {
   )
 
   /** Sends `request` once and waits for the whole response, without limit. Interrupting it cuts the connection. */
-  send(address: Address, request: HttpRequest): Effect.Effect<HttpResponse, ConnectFailed | ExchangeBroken> {
+  send(
+    address: Address,
+    request: HttpRequest,
+    taker?: BodyTaker
+  ): Effect.Effect<HttpResponse, ConnectFailed | ExchangeBroken> {
     return Effect.suspend(() => {
       const kept = this.#take(address)
-      if (kept !== undefined) return exchange(kept, address, request)
+      if (kept !== undefined) return exchange(kept, address, request, taker)
       const fresh = this.#connect(address)
-      return Effect.raceFirst(exchange(fresh, address, request), connectDeadline(fresh))
+      return Effect.raceFirst(exchange(fresh, address, request, taker), connectDeadline(fresh))
     })
   }
 
@@ -99,9 +111,9 @@ export class HttpClient {
 
 type Settle = (result: Effect.Effect<HttpResponse, ConnectFailed | ExchangeBroken>) => void
 
-const exchange = (connection: Connection, address: Address, request: HttpRequest) =>
+const exchange = (connection: Connection, address: Address, request: HttpRequest, taker: BodyTaker | undefined) =>
   Effect.callback<HttpResponse, ConnectFailed | ExchangeBroken>((resume) => {
-    connection.start(head(address, request), request.body, resume)
+    connection.start(head(address, request), request.body, resume, taker)
     return Effect.sync(() => connection.destroy())
   })
 
@@ -155,9 +167,9 @@ class Connection {
     })
   }
 
-  start(head: string, body: Uint8Array, settle: Settle): void {
+  start(head: string, body: Uint8Array, settle: Settle, taker: BodyTaker | undefined): void {
     this.#settle = settle
-    this.#reader = new ResponseReader()
+    this.#reader = new ResponseReader(taker === undefined ? undefined : this.#receive(taker))
     this.#socket.ref()
     const write = () => {
       if (body.length > maxCoalescedBytes) {
@@ -167,6 +179,11 @@ class Connection {
     }
     if (this.connected) write()
     else this.#waiting = write
+  }
+
+  #receive(taker: BodyTaker): Receive {
+    const flow = { pause: () => void this.#socket.pause(), resume: () => void this.#socket.resume() }
+    return (head) => taker(head, flow)
   }
 
   get isDestroyed(): boolean {
@@ -202,6 +219,7 @@ class Connection {
     const settle = this.#settle
     this.#settle = undefined
     if (this.#reader.reusable) {
+      if (this.#socket.isPaused()) this.#socket.resume()
       // An idle connection keeps no process alive.
       this.#socket.unref()
       this.#onIdle()

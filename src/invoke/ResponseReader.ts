@@ -7,12 +7,17 @@ import {
   MalformedMessage,
   MessageReader
 } from "../http/MessageReader.ts"
-import type { HttpResponse } from "./HttpClient.ts"
+import type { HttpHead, HttpResponse } from "./HttpClient.ts"
 
 /** Well above the largest answer a function may give. */
 const maxBodyBytes = 64 * 1024 * 1024
 
+/** Says of a response whose body is wanted as it comes what gets it. */
+export type Receive = (head: HttpHead) => ((piece: Buffer) => void) | undefined
+
 export class ResponseReader {
+  readonly #receive: Receive | undefined
+  #receiver: ((piece: Buffer) => void) | undefined
   readonly #reader = new MessageReader({
     head: (startLine, fields) => this.#begin(startLine, fields),
     data: (piece) => this.#keep(piece),
@@ -26,6 +31,10 @@ export class ResponseReader {
   #complete = false
   readonly #pieces: Array<Buffer> = []
   #bytes = 0
+
+  constructor(receive?: Receive) {
+    this.#receive = receive
+  }
 
   data(chunk: Buffer): void {
     this.#reader.push(chunk)
@@ -60,11 +69,16 @@ export class ResponseReader {
     // 100 Continue and its like go before the response.
     if (this.#status < 200) return "another head"
     this.#keepAlive = keepsAlive(headers, minor)
+    this.#receiver = this.#receive?.({ status: this.#status, headers })
     if (this.#status === 204 || this.#status === 304) return 0
     return framingOf(headers) ?? "close"
   }
 
   #keep(piece: Buffer): void {
+    if (this.#receiver !== undefined) {
+      this.#receiver(piece)
+      return
+    }
     this.#pieces.push(piece)
     this.#bytes += piece.length
     if (this.#bytes > maxBodyBytes) throw new Error(`the response is larger than ${maxBodyBytes} bytes`)

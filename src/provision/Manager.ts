@@ -6,6 +6,7 @@
 import { realpathSync } from "node:fs"
 import { isAbsolute, relative, resolve } from "node:path"
 import { Clock, Context, Duration, Effect, Exit, Fiber, Layer, Option, Schedule, Schema, Semaphore } from "effect"
+import { type AnswerHead, type AnswerSink, noFlow } from "../domain/AnswerSink.ts"
 import type { FunctionConfig } from "../domain/FunctionConfig.ts"
 import type { FunctionName } from "../domain/FunctionName.ts"
 import type { Invocation } from "../domain/Invocation.ts"
@@ -99,9 +100,13 @@ export class Manager extends Context.Service<
     /**
      * Gives an event to a worker and waits for the answer, without limit: the time limit is the gateway's. Interrupted,
      * it leaves the worker at its event until that is done or the function's timeout is over, which ends the worker;
-     * until then the worker is not to be had.
+     * until then the worker is not to be had. A streamed answer goes to `sink` as it comes, if there is one.
      */
-    readonly invoke: (id: WorkerId, event: WorkerEvent) => Effect.Effect<WorkerAnswer, WorkerUnknown | WorkerLost>
+    readonly invoke: (
+      id: WorkerId,
+      event: WorkerEvent,
+      sink?: AnswerSink
+    ) => Effect.Effect<WorkerAnswer, WorkerUnknown | WorkerLost>
   }
 >()("irori/provision/Manager") {}
 
@@ -244,19 +249,21 @@ export const layer = (options: ManagerOptions) =>
         yield* stop(found.worker)
       })
 
-      const invoke = Effect.fnUntraced(function* (id: WorkerId, event: WorkerEvent) {
+      const invoke = Effect.fnUntraced(function* (id: WorkerId, event: WorkerEvent, sink?: AnswerSink) {
         const { config, worker } = leases.find(id) ?? {}
         if (worker === undefined || config === undefined || abandoned.has(id)) return yield* new WorkerUnknown({ id })
         leases.renew(id, now())
+        const taker = sink === undefined ? undefined : new Taker(sink)
         const untilMillis = now() + Duration.toMillis(config.timeout)
         return yield* Effect.uninterruptibleMask((restore) =>
           Effect.flatMap(
-            Effect.forkIn(client.send(worker, config, { ...event, functionName: worker.functionName }), scope, {
+            Effect.forkIn(client.send(worker, config, { ...event, functionName: worker.functionName }, taker), scope, {
               startImmediately: true
             }),
             (answer) =>
               Effect.onInterrupt(restore(Fiber.join(answer)), () => {
                 abandoned.add(id)
+                taker?.leave()
                 const limit = Duration.millis(Math.max(0, untilMillis - now()))
                 return Effect.forkIn(abandon(worker, answer, limit), scope)
               })
@@ -291,6 +298,31 @@ export const layer = (options: ManagerOptions) =>
       return Manager.of({ provision, check, ensure, heartbeat, sync, remove, pause, resume, list, invoke })
     })
   )
+
+/** Between a worker and whoever takes its answer: goes on without him, and then at full speed. */
+class Taker implements AnswerSink {
+  readonly #sink: AnswerSink
+  #flow = noFlow
+  #isLeft = false
+
+  constructor(sink: AnswerSink) {
+    this.#sink = sink
+  }
+
+  readonly begin = (head: AnswerHead): void => {
+    this.#flow = head.flow
+    if (!this.#isLeft) this.#sink.begin(head)
+  }
+
+  readonly piece = (bytes: Uint8Array): void => {
+    if (!this.#isLeft) this.#sink.piece(bytes)
+  }
+
+  leave(): void {
+    this.#isLeft = true
+    this.#flow.resume()
+  }
+}
 
 /** Whoever gives no name is not told whose a worker is. */
 const isOf = (worker: Worker, gateway: GatewayId | undefined): boolean =>

@@ -3,6 +3,7 @@ import { Data, Duration, Effect, Option, Schedule, Schema } from "effect"
 import type { GatewayId } from "../domain/Worker.ts"
 import {
   type Address,
+  type BodyTaker,
   type ConnectFailed,
   type ExchangeBroken,
   HttpClient,
@@ -100,9 +101,9 @@ export class ManagerClient {
     Effect.map(HttpClient.make, (http) => new ManagerClient(http, options))
 
   /** One request as it is, without a time limit. */
-  send(request: HttpRequest) {
+  send(request: HttpRequest, taker?: BodyTaker) {
     const whole = { ...request, path: this.#prefix + request.path, headers: [...request.headers, ...this.#headers] }
-    return Effect.andThen(nextTurn, this.#http.send(this.#address, whole))
+    return Effect.andThen(nextTurn, this.#http.send(this.#address, whole, taker))
   }
 
   /** One call with JSON in and out. */

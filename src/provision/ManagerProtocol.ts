@@ -97,8 +97,26 @@ export const EventHeaders = Schema.Struct({
   "x-amzn-trace-id": Schema.optionalKey(Schema.String),
   /** Base64. */
   "x-amz-client-context": Schema.optionalKey(Schema.String.check(Schema.isBase64())),
-  "x-irori-qualifier": Schema.optionalKey(Schema.String)
+  "x-irori-qualifier": Schema.optionalKey(Schema.String),
+  /** There where the gateway takes a streamed answer as it comes. */
+  "x-irori-response-mode": Schema.optionalKey(Schema.Literal("streaming"))
 })
+
+/** What became of a streamed answer. */
+export const AnswerEnd = Schema.Struct({
+  /** Where the function failed: the type of its error, and its document. */
+  error_type: Schema.optionalKey(Schema.String),
+  document: Schema.optionalKey(Schema.Uint8Array),
+  /** Where the worker was lost. */
+  failure: Schema.optionalKey(ManagerError)
+})
+export type AnswerEnd = typeof AnswerEnd.Type
+
+/** The type of an answer that is streamed, in the frames of `AnswerFrames.ts`; a plain one has another. */
+export const answerStreamType = "application/vnd.irori.answer-stream"
+
+/** Of an answer that is streamed: the type that the runtime gave it, percent-encoded. */
+export const contentTypeHeader = "x-irori-content-type"
 
 /** Who asks. Without it, whose a worker is does not count. */
 export const GatewayHeaders = Schema.Struct({ "x-irori-gateway": Schema.optionalKey(GatewayId) })

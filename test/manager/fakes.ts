@@ -1,5 +1,6 @@
 /** A machine and its workers, as a test scripts them. */
 import { Effect, Layer, PubSub } from "effect"
+import type { AnswerSink } from "../../src/domain/AnswerSink.ts"
 import type { FunctionConfig } from "../../src/domain/FunctionConfig.ts"
 import type { Invocation } from "../../src/domain/Invocation.ts"
 import type { Worker, WorkerId } from "../../src/domain/Worker.ts"
@@ -20,8 +21,11 @@ export class FakeMachine {
   readonly events: Array<Invocation> = []
   /** What a start does before its worker runs; `nth` counts from 1. */
   onStart: (nth: number) => Effect.Effect<void, StartFailed> = () => Effect.void
-  onEvent: (worker: Worker, invocation: Invocation) => Effect.Effect<WorkerAnswer, WorkerLost> = (_, { payload }) =>
-    Effect.succeed({ payload })
+  onEvent: (
+    worker: Worker,
+    invocation: Invocation,
+    sink: AnswerSink | undefined
+  ) => Effect.Effect<WorkerAnswer, WorkerLost> = (_, { payload }) => Effect.succeed({ payload })
 
   readonly provisioner = Layer.effect(
     Provisioner,
@@ -71,10 +75,10 @@ export class FakeMachine {
   }
 
   readonly workerClient = Layer.succeed(WorkerClient, {
-    send: (worker, _config, invocation) =>
+    send: (worker, _config, invocation, sink) =>
       Effect.suspend(() => {
         this.events.push(invocation)
-        return this.onEvent(worker, invocation).pipe(
+        return this.onEvent(worker, invocation, sink).pipe(
           Effect.onInterrupt(() => Effect.sync(() => this.calls.push(`leave ${worker.id}`)))
         )
       })

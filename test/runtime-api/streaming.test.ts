@@ -1,35 +1,8 @@
 /** A runtime that streams its responses, byte by byte as it would send them. */
 import { it } from "@effect/vitest"
 import { describe, expect } from "vitest"
-import type { AnswerHead, AnswerSink } from "../../src/domain/AnswerSink.ts"
+import { KeptAnswer } from "../support/KeptAnswer.ts"
 import { answered, Connection, event, next, responseTo, withWorker } from "../support/runtimeConnection.ts"
-
-/** Keeps what it is given; `heard` waits until that is so many bytes. */
-class Listener implements AnswerSink {
-  head: AnswerHead | undefined
-  readonly pieces: Array<string> = []
-  bytes = 0
-  #wake = () => {}
-
-  readonly begin = (head: AnswerHead) => {
-    this.head = head
-    this.#wake()
-  }
-
-  readonly piece = (bytes: Uint8Array) => {
-    this.bytes += bytes.length
-    if (bytes.length < 1000) this.pieces.push(Buffer.from(bytes).toString())
-    this.#wake()
-  }
-
-  async until(enough: () => boolean): Promise<void> {
-    while (!enough()) {
-      await new Promise<void>((wake) => {
-        this.#wake = wake
-      })
-    }
-  }
-}
 
 const streamHead = (headers = "") =>
   `POST ${responseTo("id-1")} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n` +
@@ -41,7 +14,7 @@ describe("a streamed response", () => {
   it.live("goes to who takes it piece by piece, before it has ended", () =>
     withWorker(async ({ connection, deliver, poll }) => {
       await poll()
-      const sink = new Listener()
+      const sink = new KeptAnswer()
       const outcome = deliver(event(), sink)
       await connection.response()
       connection.send(streamHead("Content-Type: text/plain\r\n"))
@@ -72,7 +45,7 @@ describe("a streamed response", () => {
   it.live("is no answer to begin with where the runtime posts a plain one", () =>
     withWorker(async ({ connection, deliver, poll }) => {
       await poll()
-      const sink = new Listener()
+      const sink = new KeptAnswer()
       const outcome = deliver(event(), sink)
       await connection.response()
       await connection.post(responseTo("id-1"), "42").response()
@@ -87,7 +60,7 @@ describe("a streamed response", () => {
   ] as const)("tells of an error on the way by its trailers: to who %s", ([_, takes]) =>
     withWorker(async ({ connection, deliver, poll }) => {
       await poll()
-      const sink = new Listener()
+      const sink = new KeptAnswer()
       const outcome = deliver(event(), takes ? sink : undefined)
       await connection.response()
       const document = '{"errorType":"RangeError","errorMessage":"too far"}'
@@ -104,7 +77,7 @@ describe("a streamed response", () => {
   it.live("that names an error and does not tell it has a document all the same", () =>
     withWorker(async ({ connection, deliver, poll }) => {
       await poll()
-      const outcome = deliver(event(), new Listener())
+      const outcome = deliver(event(), new KeptAnswer())
       await connection.response()
       connection.send(`${streamHead()}0\r\nLambda-Runtime-Function-Error-Type: Function.Mine\r\n\r\n`)
       await connection.response()
@@ -115,7 +88,7 @@ describe("a streamed response", () => {
   it.live("is ended by an error that is posted meanwhile", () =>
     withWorker(async ({ connection, deliver, listener, poll }) => {
       await poll()
-      const outcome = deliver(event(), new Listener())
+      const outcome = deliver(event(), new KeptAnswer())
       await connection.response()
       connection.send(`${streamHead()}${chunk("half")}`)
       const other = new Connection(listener.port)
@@ -132,7 +105,7 @@ describe("a streamed response", () => {
   it.live("is the only answer: another one meanwhile is refused", () =>
     withWorker(async ({ connection, deliver, listener, poll }) => {
       await poll()
-      const sink = new Listener()
+      const sink = new KeptAnswer()
       const outcome = deliver(event(), sink)
       await connection.response()
       connection.send(`${streamHead()}${chunk("half")}`)
@@ -152,7 +125,7 @@ describe("a streamed response", () => {
   it.live("is refused for another request, and in another mode", () =>
     withWorker(async ({ connection, deliver, poll }) => {
       await poll()
-      const outcome = deliver(event({ requestId: "id-2" }), new Listener())
+      const outcome = deliver(event({ requestId: "id-2" }), new KeptAnswer())
       await connection.response()
       connection.send(`${streamHead()}${chunk("x")}0\r\n\r\n`)
       expect(await connection.response()).toMatchObject({
@@ -179,7 +152,7 @@ describe("a streamed response", () => {
   it.live("may have 200 megabytes where it is passed on, and is cut and failed there", () =>
     withWorker(async ({ connection, deliver, poll }) => {
       await poll()
-      const sink = new Listener()
+      const sink = new KeptAnswer()
       const whole = deliver(event(), sink)
       await connection.response()
       connection.send(streamHead())
@@ -190,7 +163,7 @@ describe("a streamed response", () => {
       expect(sink.bytes).toBe(209_715_200)
 
       connection.get(next)
-      const cut = new Listener()
+      const cut = new KeptAnswer()
       const tooMuch = deliver(event(), cut)
       await connection.response()
       connection.send(streamHead())
@@ -223,18 +196,8 @@ describe("a streamed response", () => {
   it.live("waits, unread, while its taker has it paused", () =>
     withWorker(async ({ connection, deliver, poll }) => {
       await poll()
-      let flow: AnswerHead["flow"] | undefined
-      const sink = new Listener()
-      const outcome = deliver(event(), {
-        begin: (head) => {
-          flow = head.flow
-          sink.begin(head)
-        },
-        piece: (bytes) => {
-          flow?.pause()
-          sink.piece(bytes)
-        }
-      })
+      const sink = new KeptAnswer(true)
+      const outcome = deliver(event(), sink)
       await connection.response()
       connection.send(streamHead())
       sendMany(connection, 64)
@@ -245,7 +208,7 @@ describe("a streamed response", () => {
       const held = sink.bytes
       expect(held).toBeLessThan(1024 * 1024)
       expect(connection.socket.writableLength).toBeGreaterThan(40 * 1024 * 1024)
-      const pump = setInterval(() => flow?.resume(), 0)
+      const pump = setInterval(() => sink.head?.flow.resume(), 0)
       expect((await connection.response())?.status).toBe(202)
       clearInterval(pump)
       await outcome
@@ -262,7 +225,7 @@ describe("a streamed response", () => {
     it.live(`loses its worker when it is cut off and no more is heard: ${what}`, () =>
       withWorker(async ({ connection, deliver, poll }) => {
         await poll()
-        const outcome = deliver(event(), new Listener())
+        const outcome = deliver(event(), new KeptAnswer())
         await connection.response()
         connection.send(head)
         connection.socket.end()
@@ -281,7 +244,7 @@ describe("a streamed response", () => {
     it.live(`is lost with the exit of its worker, where that is known soon after it was cut off: ${what}`, () =>
       withWorker(async ({ connection, deliver, listener, poll }) => {
         await poll()
-        const outcome = deliver(event(), new Listener())
+        const outcome = deliver(event(), new KeptAnswer())
         await connection.response()
         connection.send(head)
         connection.socket.end()

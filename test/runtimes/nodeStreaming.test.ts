@@ -1,52 +1,21 @@
 import { writeFileSync } from "node:fs"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
-import type { AnswerHead, AnswerSink } from "../../src/domain/AnswerSink.ts"
 import type { Worker } from "../../src/domain/Worker.ts"
 import { findProgram, withoutBunsNode } from "../../src/provision/findProgram.ts"
 import { codeFolder } from "../support/codeFolder.ts"
 import { answer, deliver } from "../support/delivery.ts"
+import { KeptAnswer } from "../support/KeptAnswer.ts"
 import { runtimeTests, untilLogged } from "./runtimeTest.ts"
-
-/** Keeps what is streamed, a text for each piece, and counts all of it. */
-class Kept implements AnswerSink {
-  contentType: string | undefined
-  flow: AnswerHead["flow"] | undefined
-  bytes = 0
-  readonly pieces: Array<string> = []
-  #wake = () => {}
-
-  readonly begin = (head: AnswerHead) => {
-    this.contentType = head.contentType
-    this.flow = head.flow
-    this.#wake()
-  }
-
-  readonly piece = (bytes: Uint8Array) => {
-    this.bytes += bytes.length
-    if (bytes.length < 1000) this.pieces.push(Buffer.from(bytes).toString())
-    this.#wake()
-  }
-
-  /** Waits until what is kept is `enough`. */
-  readonly until = (enough: () => boolean) =>
-    Effect.promise(async () => {
-      while (!enough()) {
-        await new Promise<void>((wake) => {
-          this.#wake = wake
-        })
-      }
-    })
-}
 
 const streamed = (worker: Worker, event: unknown = {}) =>
   Effect.gen(function* () {
-    const sink = new Kept()
+    const sink = new KeptAnswer()
     const outcome = yield* deliver(worker, event, {}, sink)
-    if (outcome._tag === "Lost") return { ...sink, text: sink.pieces.join(""), lost: outcome }
+    if (outcome._tag === "Lost") return yield* Effect.die(new Error(`the event was lost: ${outcome.why}`))
     const { errorType, payload } = outcome.answer
     const document = Buffer.from(payload).toString()
-    return { contentType: sink.contentType, pieces: sink.pieces, text: sink.pieces.join(""), errorType, document }
+    return { contentType: sink.head?.contentType, pieces: sink.pieces, text: sink.text, errorType, document }
   })
 
 const suite = (name: string, program: string | undefined) =>
@@ -90,11 +59,11 @@ const suite = (name: string, program: string | undefined) =>
           stream.end()
         }`)
         const folder = codeFolder({}).path
-        const sink = new Kept()
+        const sink = new KeptAnswer()
         const steps = ["one", "two", "three"].map((word) => [word, `${folder}/${word}`])
         const running = yield* Effect.forkChild(deliver(worker, { steps }, {}, sink), { startImmediately: true })
         for (const [count, [, file]] of steps.entries()) {
-          yield* sink.until(() => sink.pieces.length > count)
+          yield* Effect.promise(() => sink.until(() => sink.pieces.length > count))
           expect(sink.pieces.length).toBe(count + 1)
           writeFileSync(file!, "")
         }
@@ -242,22 +211,15 @@ const suite = (name: string, program: string | undefined) =>
           },
           "index.handler"
         )
-        const sink = new Kept()
-        const slow: AnswerSink = {
-          begin: sink.begin,
-          piece: (bytes) => {
-            sink.flow?.pause()
-            sink.piece(bytes)
-          }
-        }
-        const running = yield* Effect.forkChild(deliver(worker, {}, {}, slow), { startImmediately: true })
-        yield* sink.until(() => sink.bytes > 0)
+        const sink = new KeptAnswer(true)
+        const running = yield* Effect.forkChild(deliver(worker, {}, {}, sink), { startImmediately: true })
+        yield* Effect.promise(() => sink.until(() => sink.bytes > 0))
         // Nobody reads: the function fills what the kernel holds, and waits.
         yield* Effect.sleep("200 millis")
         expect(sink.bytes).toBeLessThan(1024 * 1024)
-        const pump = setInterval(() => sink.flow?.resume(), 0)
-        yield* sink.until(() => sink.bytes === 20 * 1024 * 1024)
-        sink.flow?.resume()
+        const pump = setInterval(() => sink.head?.flow.resume(), 0)
+        yield* Effect.promise(() => sink.until(() => sink.bytes === 20 * 1024 * 1024))
+        sink.head?.flow.resume()
         clearInterval(pump)
         expect(yield* Fiber.join(running)).toMatchObject({ _tag: "Answered" })
         const asked = yield* streamed(worker, { ask: true })
