@@ -177,13 +177,21 @@ export const make = (
         )
       })
 
+    /** The moment that its extensions have, if there are any. They run on, should they stand still. */
+    const farewellOf = ({ exit, id, listener }: Container): Effect.Effect<void> =>
+      listener === undefined || exit !== undefined
+        ? Effect.void
+        : listener.extensions.farewell(Effect.ignore(docker.unpause(id)))
+
     const dispose = (container: Container): Effect.Effect<void> =>
       Effect.suspend(() => {
         if (container.removing) return Deferred.await(container.gone)
         container.removing = true
         container.phase = "leaving"
+        const farewell = farewellOf(container)
         container.listener?.end(undefined, "it was stopped")
         const remove = Effect.gen(function* () {
+          yield* farewell
           // What is being made cannot be removed yet; what was refused is not there, or somebody else's.
           const { adopted, creation } = container
           if (adopted || (creation !== undefined && mayExist(yield* Fiber.await(creation)))) {

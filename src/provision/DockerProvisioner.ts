@@ -15,6 +15,8 @@ import * as ContainerFleet from "./ContainerFleet.ts"
 import { containerSpec, imageOf, label, type Ownership, workerOf } from "./containerTemplate.ts"
 import { type ContainerState, type ContainerSummary, DockerAdaptor } from "./DockerAdaptor.ts"
 import type { DockerError } from "./DockerError.ts"
+import type { ImageSettings } from "./dockerAnswers.ts"
+import { extensionLine, extensionSetup, extensionsIn } from "./externalExtensions.ts"
 import { fingerprint } from "./fingerprint.ts"
 import { followLog } from "./followLog.ts"
 import { Provisioner, StartFailed, WorkerGone } from "./Provisioner.ts"
@@ -45,6 +47,9 @@ type Container = ContainerFleet.Container
 /** How long a container of an earlier run may take to show that it is of use. */
 const adoptTimeout = Duration.seconds(2)
 
+/** As the engine tells of a container that was killed. */
+const killedExitCode = 137
+
 /** A caller waits for it; starting another worker takes less. */
 const resumeTimeout = Duration.seconds(5)
 
@@ -62,9 +67,17 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
           name: container.id,
           ended: container.ended,
           ...(sinceMillis === undefined ? {} : { sinceMillis }),
-          onLine: ({ stream, text }) => {
-            runtimeApi.output.write(container.id, { stream, text })
-            return Effect.annotateLogs(Effect.logInfo(text), { stream })
+          onLine: ({ stream, text: line }) => {
+            const host = container.listener?.extensions
+            const said = host?.session.hasExternal === true ? extensionLine(line) : undefined
+            if (said !== undefined && "exitCode" in said) {
+              return Effect.sync(() => host?.exited(said.name, said.exitCode))
+            }
+            const text = said?.text ?? line
+            if (text === "") return Effect.void
+            const writer = said === undefined ? {} : { extension: said.name }
+            runtimeApi.output.write(container.id, { stream, text, ...writer })
+            return Effect.annotateLogs(Effect.logInfo(text), { stream, ...writer })
           }
         }).pipe(
           Effect.annotateLogs({ job: "lambda", function_name: functionName, worker: container.id }),
@@ -154,6 +167,30 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
         return (yield* docker.imageSettings(image)) ?? (yield* imageNotFound(image))
       })
 
+      /**
+       * Tells the worker's listener who will be there, and gives the entry point that extensions are to be started
+       * before; undefined where there are none. An emulator starts them itself.
+       */
+      const prepareExtensions = Effect.fnUntraced(function* (
+        { id, listener, scope }: Container,
+        config: FunctionConfig,
+        image: string,
+        settings: ImageSettings | undefined
+      ) {
+        if (listener === undefined) return undefined
+        const names = extensionsIn(config.layersPath)
+        listener.extensions.prepare(extensionSetup(config, options.owner, names))
+        if (names.length === 0) return undefined
+        // To the machine it is killed: what else runs in it is of no use.
+        const kill = Effect.suspend(() => {
+          const container = fleet.find(id)
+          return container === undefined ? Effect.void : fleet.end(container, killedExitCode)
+        })
+        yield* Effect.forkIn(Effect.andThen(listener.extensions.broken, kill), scope)
+        const found = settings ?? (yield* docker.imageSettings(image)) ?? (yield* imageNotFound(image))
+        return found.entryPoint
+      })
+
       /** Starts what is made, and gives the address it has. It may have ended again by then. */
       const run = Effect.fnUntraced(function* (container: Container, config: FunctionConfig) {
         yield* docker.start(container.id)
@@ -186,6 +223,7 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
           if (image === undefined) return yield* noRuntime(config)
           const settings = yield* settingsOf(config, image)
           const api = config.transport === "runtime-api" ? yield* openApi(container) : undefined
+          const extendedEntryPoint = yield* prepareExtensions(container, config, image, settings)
           const createdAtMillis = yield* Clock.currentTimeMillis
           const spec = containerSpec(config, runtime, {
             name: container.id,
@@ -198,6 +236,7 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
             createdAtMillis,
             ...(gateway === undefined ? {} : { gateway }),
             ...(settings === undefined ? {} : { settings }),
+            ...(extendedEntryPoint === undefined ? {} : { extendedEntryPoint }),
             ...(api === undefined ? {} : { runtimeApi: `${api.host}:${api.port}` })
           })
           yield* Effect.catchIf(

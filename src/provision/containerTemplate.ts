@@ -3,11 +3,12 @@
  * a caller says widens what a function may do to the machine. Values only, no I/O.
  */
 import { Duration, Option, Schema } from "effect"
-import type { FunctionConfig } from "../domain/FunctionConfig.ts"
+import { defaultEphemeralStorageMegabytes, type FunctionConfig } from "../domain/FunctionConfig.ts"
 import { type GatewayId, Worker } from "../domain/Worker.ts"
 import type { Runtime } from "../runtimes/Runtime.ts"
 import type { ContainerSpec, Labels } from "./DockerAdaptor.ts"
 import type { ImageSettings } from "./dockerAnswers.ts"
+import { startExtensions } from "./externalExtensions.ts"
 import { fingerprint } from "./fingerprint.ts"
 import { workerEnvironment } from "./workerEnvironment.ts"
 
@@ -77,6 +78,8 @@ export interface ContainerPlace {
   readonly runtimeApi?: string
   /** What a function's own image says about itself; absent for base images. */
   readonly settings?: ImageSettings
+  /** The image's entry point, where extensions are to be started before it. */
+  readonly extendedEntryPoint?: ReadonlyArray<string>
   /** `user` or `user:group` in the container. */
   readonly user: string
   readonly createdAtMillis: number
@@ -105,6 +108,7 @@ export const containerSpec = (
   place: ContainerPlace
 ): ContainerSpec => {
   const memoryBytes = config.memoryMegabytes * 1024 * 1024
+  const storage = config.ephemeralStorageMegabytes ?? defaultEphemeralStorageMegabytes
   return {
     name: place.name,
     Image: place.image,
@@ -120,18 +124,18 @@ export const containerSpec = (
       ...(place.gateway === undefined ? {} : { [label.gateway]: place.gateway })
     },
     User: place.user,
-    // AWS's base images take the handler as their command; an image of its own has everything in it.
-    ...(config.code._tag === "CodeFolder" ? { Cmd: [config.handler ?? "bootstrap"], WorkingDir: "/var/task" } : {}),
+    ...howToRun(config, place),
     HostConfig: {
       NetworkMode: place.network,
-      ...(config.code._tag === "CodeFolder"
-        ? { Mounts: [{ Type: "bind", Source: config.code.path, Target: "/var/task", ReadOnly: true }] }
-        : {}),
+      Mounts: [
+        ...(config.code._tag === "CodeFolder" ? [readOnly(config.code.path, "/var/task")] : []),
+        ...(config.layersPath === undefined ? [] : [readOnly(config.layersPath, "/opt")])
+      ],
       CapDrop: ["ALL"],
       SecurityOpt: ["no-new-privileges"],
       Privileged: false,
       ReadonlyRootfs: true,
-      Tmpfs: { "/tmp": `rw,nosuid,nodev,size=512m,mode=1777${ownerOfTmp(place.user)}` },
+      Tmpfs: { "/tmp": `rw,nosuid,nodev,size=${storage}m,mode=1777${ownerOfTmp(place.user)}` },
       Memory: memoryBytes,
       // Equal to the memory: no swap on top.
       MemorySwap: memoryBytes,
@@ -145,6 +149,36 @@ export const containerSpec = (
   }
 }
 
+const readOnly = (source: string, target: string) => ({
+  Type: "bind" as const,
+  Source: source,
+  Target: target,
+  ReadOnly: true
+})
+
+/** AWS's base images take the handler as their command; an image of its own has what the function does not say. */
+const howToRun = (config: FunctionConfig, { extendedEntryPoint, network, settings }: ContainerPlace) => {
+  const { command, entryPoint, workingDirectory } = config.imageConfig ?? {}
+  const ofFolder = config.code._tag === "CodeFolder"
+  const runs = ofFolder ? [config.handler ?? "bootstrap"] : command
+  // Where the entry point is another one, the engine forgets the image's command.
+  const Cmd = runs ?? (entryPoint === undefined && extendedEntryPoint === undefined ? undefined : settings?.command)
+  const Entrypoint =
+    extendedEntryPoint === undefined ? entryPoint : [...startedByShell, ...(entryPoint ?? extendedEntryPoint)]
+  const WorkingDir = ofFolder ? "/var/task" : workingDirectory
+  return {
+    ...(Cmd === undefined ? {} : { Cmd: [...Cmd] }),
+    ...(Entrypoint === undefined ? {} : { Entrypoint: [...Entrypoint] }),
+    ...(WorkingDir === undefined ? {} : { WorkingDir }),
+    // What telemetry is sent to: the container's own address, by the name that Lambda has for it.
+    ...(extendedEntryPoint === undefined || network === "host"
+      ? {}
+      : { Hostname: "sandbox", Domainname: "localdomain" })
+  }
+}
+
+const startedByShell = ["/bin/sh", "-c", `${startExtensions}exec "$@"`, "sh", "/opt/extensions"]
+
 /** Where the image has a `/tmp`, its mode wins over the one that is asked for: then the owner may still write. */
 const ownerOfTmp = (user: string): string => {
   const [, uid, gid] = /^(\d+)(?::(\d+))?$/.exec(user) ?? []
@@ -157,17 +191,22 @@ const taskRootOf = (settings: ImageSettings | undefined): string => {
   return settings?.environment.LAMBDA_TASK_ROOT ?? (workingDir === "" || workingDir === "/" ? "/var/task" : workingDir)
 }
 
+const handlerOf = (config: FunctionConfig, settings: ImageSettings | undefined) => {
+  const handler = config.imageConfig?.command?.[0] ?? settings?.command[0]
+  return handler === undefined ? {} : { _HANDLER: handler }
+}
+
 const environment = (config: FunctionConfig, runtime: Runtime | undefined, place: ContainerPlace) => ({
   ...workerEnvironment(config, {
     ...(place.runtimeApi === undefined ? {} : { runtimeApi: place.runtimeApi }),
     ...(runtime?.executionEnvironment === undefined ? {} : { executionEnvironment: runtime.executionEnvironment }),
     region: place.region,
     logStream: place.logStream,
-    taskRoot: taskRootOf(place.settings),
+    taskRoot: config.imageConfig?.workingDirectory ?? taskRootOf(place.settings),
     runtimeDir: "/var/runtime"
   }),
   // AWS's runtime clients read the handler from here, and images have it as their command.
-  ...(place.settings?.command[0] === undefined ? {} : { _HANDLER: place.settings.command[0] }),
+  ...handlerOf(config, place.settings),
   // What the emulator reads; the limit that counts is the invoker's, so this one is never the shorter.
   ...(place.runtimeApi === undefined
     ? { AWS_LAMBDA_FUNCTION_TIMEOUT: String(Math.ceil(Duration.toSeconds(config.timeout)) + 1) }

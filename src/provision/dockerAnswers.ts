@@ -3,6 +3,7 @@ import { Option, Schema } from "effect"
 
 /** What an image says about how it is run. */
 export interface ImageSettings {
+  readonly entryPoint: ReadonlyArray<string>
   readonly command: ReadonlyArray<string>
   readonly environment: Readonly<Record<string, string>>
   readonly workingDir: string
@@ -10,6 +11,7 @@ export interface ImageSettings {
 
 const Image = Schema.Struct({
   Config: Schema.Struct({
+    Entrypoint: Schema.optionalKey(Schema.NullOr(Schema.Array(Schema.String))),
     Cmd: Schema.optionalKey(Schema.NullOr(Schema.Array(Schema.String))),
     Env: Schema.optionalKey(Schema.NullOr(Schema.Array(Schema.String))),
     WorkingDir: Schema.optionalKey(Schema.String)
@@ -18,12 +20,17 @@ const Image = Schema.Struct({
 
 export const settingsOf = (found: unknown): ImageSettings => {
   const image = Schema.decodeUnknownOption(Image)(found)
-  const { Cmd = null, Env = null, WorkingDir = "" } = image._tag === "Some" ? image.value.Config : {}
+  const { Cmd = null, Entrypoint = null, Env = null, WorkingDir = "" } = image._tag === "Some" ? image.value.Config : {}
   const environment = (Env ?? []).map((text): [string, string] => {
     const [name = "", ...value] = text.split("=")
     return [name, value.join("=")]
   })
-  return { command: Cmd ?? [], environment: Object.fromEntries(environment), workingDir: WorkingDir }
+  return {
+    entryPoint: Entrypoint ?? [],
+    command: Cmd ?? [],
+    environment: Object.fromEntries(environment),
+    workingDir: WorkingDir
+  }
 }
 
 const Network = Schema.Struct({
