@@ -86,6 +86,7 @@ export class LambdaInvoker extends Context.Service<
       const client = yield* WorkerClient
       const breaker = yield* FunctionBreaker
       const gate = yield* ConcurrencyGate
+      const scope = yield* Effect.scope
       const measure = yield* InvocationMetrics.make
 
       /** One borrowing of one worker. */
@@ -106,8 +107,14 @@ export class LambdaInvoker extends Context.Service<
             }).pipe(
               Effect.timeoutOrElse({ duration: config.timeout, orElse: () => Effect.fail(timedOut(config, worker)) })
             ),
-          // A worker that was sent the event and did not finish its answer may still be running it.
-          (worker, exit) => (sent && Exit.isFailure(exit) ? backend.evictWorker(worker) : backend.releaseWorker(worker))
+          (worker, exit) => {
+            // A worker that was sent the event and did not finish its answer may still be running it.
+            if (sent && Exit.isFailure(exit)) return backend.evictWorker(worker)
+            const free = Exit.isSuccess(exit) ? exit.value.free : undefined
+            if (free === undefined) return backend.releaseWorker(worker)
+            // The caller has its answer, and does not wait for what the worker does after it.
+            return Effect.asVoid(Effect.forkIn(Effect.ensuring(free, backend.releaseWorker(worker)), scope))
+          }
         )
       }
 

@@ -19,9 +19,14 @@ export const layer = (options: { readonly owner: Owner }) =>
         send: (worker, config, invocation, sink) =>
           Effect.suspend(() => {
             const target = `http://${worker.host}:${worker.port}`
+            const listener = api.find(worker.id)
+            const answerOf = (answer: WorkerAnswer): WorkerAnswer => {
+              const free = listener?.extensions.free
+              return free === undefined ? answer : { ...answer, free }
+            }
             const settle = (outcome: Outcome): Effect.Effect<WorkerAnswer, WorkerLost> =>
               outcome._tag === "Answered"
-                ? Effect.succeed(outcome.answer)
+                ? Effect.succeed(answerOf(outcome.answer))
                 : Effect.fail(
                     new WorkerLost({
                       workerId: worker.id,
@@ -32,7 +37,6 @@ export const layer = (options: { readonly owner: Owner }) =>
                       cause: new Error(`The worker was lost: ${outcome.why}`)
                     })
                   )
-            const listener = api.find(worker.id)
             if (listener === undefined) {
               return settle({ _tag: "Lost", began: false, exit: undefined, why: "it has no Runtime API here" })
             }

@@ -10,6 +10,8 @@ export interface WorkerAnswer {
   readonly payload: Uint8Array
   /** The type of the error, where the function failed: `payload` is then its error document. */
   readonly errorType?: string
+  /** Where the worker has more to do after its answer: waits until it has done that. Before, it takes no other event. */
+  readonly free?: Effect.Effect<void>
 }
 
 /** The worker could not be reached, died, or broke off before it answered. */

@@ -80,6 +80,21 @@ describe("LambdaInvoker.invoke", () => {
     })
   )
 
+  it.effect("does not wait for what a worker does after its answer, but releases it only then", () =>
+    Effect.gen(function* () {
+      const done = yield* Deferred.make<void>()
+      const { calls, layer } = invoking({ send: () => Effect.succeed({ ...answer, free: Deferred.await(done) }) })
+      yield* Effect.gen(function* () {
+        yield* (yield* LambdaInvoker).invoke(invocation())
+        yield* TestClock.adjust("1 hour")
+        expect(calls).toEqual(["acquire"])
+        yield* Deferred.succeed(done, undefined)
+        yield* Effect.yieldNow
+        expect(calls).toEqual(["acquire", "release"])
+      }).pipe(Effect.provide(layer))
+    })
+  )
+
   it.effect("takes an error thrown by the function for an answer, and releases the worker", () =>
     Effect.gen(function* () {
       const { call, calls } = invoking({ send: () => Effect.succeed({ ...answer, errorType: "Error" }) })
