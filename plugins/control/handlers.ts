@@ -1,8 +1,9 @@
 /** Every operation of the control plane, by name. A noun is a file of its own and a line here. */
 import type { Effect } from "effect"
+import { functionUrls } from "./functionUrls.ts"
 import { settings } from "./settings.ts"
 
-export const handlers = { ...settings }
+export const handlers = { ...functionUrls, ...settings }
 
 /** What the operations need, taken from their own types. */
 export type ControlServices = {

@@ -1,2 +1,7 @@
 /** Tables whose rows belong to a function, by their column `function`: they go when it does. */
-export const dependentTables: ReadonlyArray<string> = ["reserved_concurrency", "provisioned_concurrency", "tags"]
+export const dependentTables: ReadonlyArray<string> = [
+  "reserved_concurrency",
+  "provisioned_concurrency",
+  "tags",
+  "function_urls"
+]
