@@ -73,7 +73,8 @@ class Body {
   }
 
   end(last: Uint8Array): void {
-    if (last.length > 0) this.write(last)
+    // What makes the answer is done: there is nothing left to slow.
+    if (last.length > 0) this.#controller?.enqueue(last)
     this.#controller?.close()
     this.#controller = undefined
   }

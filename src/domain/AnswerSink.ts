@@ -1,6 +1,9 @@
 /** Who takes an answer while it is being made: piece by piece, and no faster than it can use them. */
 
-/** How a sink slows whoever makes the answer. Some pieces may still come after a pause; both may be repeated. */
+/**
+ * How a sink slows whoever makes the answer. Some pieces may still come after a pause; both may be repeated. Once the
+ * answer has ended, neither does anything.
+ */
 export interface Flow {
   readonly pause: () => void
   readonly resume: () => void

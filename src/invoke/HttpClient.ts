@@ -182,7 +182,15 @@ class Connection {
   }
 
   #receive(taker: BodyTaker): Receive {
-    const flow = { pause: () => void this.#socket.pause(), resume: () => void this.#socket.resume() }
+    const settle = this.#settle
+    const flow: Flow = {
+      pause: () => {
+        if (this.#settle === settle) this.#socket.pause()
+      },
+      resume: () => {
+        if (this.#settle === settle) this.#socket.resume()
+      }
+    }
     return (head) => taker(head, flow)
   }
 

@@ -24,7 +24,7 @@ export interface Exchange {
   readonly method: string
   readonly path: string
   readonly headers: Fields
-  /** Holds back the rest of the body, for as long as that is being read. */
+  /** Holds back the rest of the body, while that is being read. Not to be used after it. */
   readonly flow: Flow
   readonly reply: (status: number, headers: ReadonlyArray<readonly [string, string]>, body: Uint8Array) => void
 }

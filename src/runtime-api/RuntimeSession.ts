@@ -215,6 +215,7 @@ export class RuntimeSession {
   #answer(answer: WorkerAnswer): void {
     const state = this.#state
     if (state.is !== "Running") return
+    state.streamed?.close()
     this.#state = { is: "Between", next: undefined }
     state.delivery.done({ _tag: "Answered", answer })
   }

@@ -2,7 +2,7 @@
  * A response that a runtime streams: handed on as it comes to whoever takes it so, gathered for whoever waits for the
  * whole. What is over the limit is dropped, and makes a failure of the answer when it ends.
  */
-import type { AnswerHead, AnswerSink } from "../domain/AnswerSink.ts"
+import type { AnswerHead, AnswerSink, Flow } from "../domain/AnswerSink.ts"
 import type { WorkerAnswer } from "../invoke/WorkerClient.ts"
 
 /** Six MiB and 100 bytes: the most that a response may have which is not passed on as it comes. */
@@ -30,20 +30,40 @@ export const tooLargeAnswer = (maxBytes: number): WorkerAnswer => ({
 export class StreamedAnswer {
   readonly maxBytes: number
   readonly #sink: AnswerSink | undefined
+  readonly #flow: Flow
+  #isOpen = true
   #pieces: Array<Uint8Array> = []
   #bytes = 0
 
   constructor(head: AnswerHead, sink: AnswerSink | undefined) {
     this.#sink = sink
     this.maxBytes = sink === undefined ? maxResponseBytes : maxStreamedBytes
-    sink?.begin(head)
+    this.#flow = head.flow
+    sink?.begin({
+      ...head,
+      flow: {
+        pause: () => {
+          if (this.#isOpen) head.flow.pause()
+        },
+        resume: () => {
+          if (this.#isOpen) head.flow.resume()
+        }
+      }
+    })
   }
 
   piece(bytes: Uint8Array): void {
+    if (!this.#isOpen) return
     this.#bytes += bytes.length
     if (this.isTooLarge) this.#pieces = []
     else if (this.#sink === undefined) this.#pieces.push(bytes)
     else this.#sink.piece(bytes)
+  }
+
+  /** There is an answer. What still comes is read and dropped. */
+  close(): void {
+    this.#isOpen = false
+    this.#flow.resume()
   }
 
   get isTooLarge(): boolean {

@@ -34,3 +34,7 @@ export const cpuTicks = (pid: number): number => {
 
 /** False for one that is dead, though its parent has not asked for it. */
 export const isRunning = (pid: number): boolean => read(`/proc/${pid}/cmdline`) !== ""
+
+/** The memory that a process holds. */
+export const residentMegabytes = (pid: number): number =>
+  Number(/VmRSS:\s+(\d+) kB/.exec(read(`/proc/${pid}/status`))?.[1] ?? 0) / 1024
