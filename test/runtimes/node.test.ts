@@ -372,6 +372,36 @@ const suite = (name: string, program: string | undefined) =>
         expect((yield* answer(worker, { text: "ok", times: 1 })).body).toBe("ok")
       }))
 
+    test("prints JSON where the function says so, and nothing below its level", (lines) =>
+      Effect.gen(function* () {
+        const worker = yield* start(
+          {
+            "index.mjs": `
+              export const handler = async () => {
+                console.debug("too little")
+                console.log("two\\nlines", 1)
+                console.warn({ a: { b: 1 } })
+                console.error("why", new TypeError("wrong"))
+                throw new RangeError("thrown")
+              }`
+          },
+          "index.handler",
+          { loggingFormat: "JSON" }
+        )
+        yield* deliver(worker)
+        yield* untilLogged(lines, 4)
+        const written = lines.map(({ text }): Record<string, unknown> => JSON.parse(text))
+        const requestId = written[0]?.requestId
+        expect(requestId).toMatch(/^[0-9a-f-]{36}$/)
+        expect(written).toMatchObject([
+          { level: "INFO", requestId, message: "two\nlines 1" },
+          { level: "WARN", requestId, message: { a: { b: 1 } } },
+          { level: "ERROR", requestId, errorType: "TypeError", errorMessage: "wrong" },
+          { level: "ERROR", requestId, message: { errorType: "RangeError", errorMessage: "thrown" } }
+        ])
+        for (const { timestamp } of written) expect(new Date(String(timestamp)).toISOString()).toBe(timestamp)
+      }))
+
     test("runs many events one after another", () =>
       Effect.gen(function* () {
         const worker = yield* index("let n = 0; export const handler = async (event) => [event, ++n]")

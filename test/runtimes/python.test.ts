@@ -218,6 +218,40 @@ def lambda_handler(event, context):
       expect(lines[3]?.text).toBe("no end of linebare")
     }))
 
+  test("logs JSON where the function says so, and nothing below its level", (lines) =>
+    Effect.gen(function* () {
+      const worker = yield* start(
+        {
+          "app.py": `
+import logging
+def handler(event, context):
+  print("bare")
+  logging.info("too little")
+  logging.getLogger("mine").warning("two\\nlines %d", 1, extra={"order": 7})
+  try:
+    1 / 0
+  except ZeroDivisionError:
+    logging.exception("caught")
+  raise ValueError("thrown")`
+        },
+        "app.handler",
+        { loggingFormat: "JSON", applicationLogLevel: "WARN" }
+      )
+      yield* deliver(worker)
+      yield* untilLogged(lines, 4)
+      const [bare, ...rest] = lines.map(({ text }) => text)
+      expect(bare).toBe("bare")
+      const written = rest.map((text): Record<string, unknown> => JSON.parse(text))
+      const requestId = written[0]?.requestId
+      expect(requestId).toMatch(/^[0-9a-f-]{36}$/)
+      expect(written).toMatchObject([
+        { level: "WARN", requestId, message: "two\nlines 1", logger: "mine", order: 7 },
+        { level: "ERROR", requestId, message: "caught", errorType: "ZeroDivisionError" },
+        { level: "ERROR", requestId, errorType: "ValueError", errorMessage: "thrown" }
+      ])
+      for (const { timestamp } of written) expect(new Date(String(timestamp)).toISOString()).toBe(timestamp)
+    }))
+
   test("prints the exception of a handler in one piece", (lines) =>
     Effect.gen(function* () {
       const worker = yield* lambda("def lambda_handler(event, context):\n  raise ValueError('boom')")

@@ -1,7 +1,7 @@
 /** `console` as a function in Lambda has it: each line carries the time, the request id and the level. */
 import { writeSync } from "node:fs"
 import { format } from "node:util"
-import { errorLine } from "./errors.mjs"
+import { errorDocument, errorLine } from "./errors.mjs"
 
 const levels = {
   log: "INFO",
@@ -12,6 +12,12 @@ const levels = {
   error: "ERROR",
   fatal: "FATAL"
 }
+
+/** From the least to the gravest. */
+const order = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"]
+
+const asJson = process.env.AWS_LAMBDA_LOG_FORMAT === "JSON"
+const leastLevel = asJson ? Math.max(0, order.indexOf(process.env.AWS_LAMBDA_LOG_LEVEL ?? "INFO")) : 0
 
 let requestId
 
@@ -42,11 +48,33 @@ const log = (level, text) =>
     `${new Date().toISOString()}\t${requestId}\t${level}\t${text.includes("\n") ? text.replace(/\n/g, "\r") : text}`
   )
 
+/** An error keeps its parts in a line of JSON. */
+const withErrorParts = (_key, value) => {
+  if (!(value instanceof Error)) return value
+  const { errorMessage, errorType, trace } = errorDocument(value)
+  return { errorType, errorMessage, stackTrace: trace }
+}
+
+/** One thing that is logged stays what it is; several become a text, beside the first error among them. */
+const jsonLine = (level, parts) => {
+  const fields = { timestamp: new Date().toISOString(), level, requestId }
+  try {
+    if (parts.length === 1) return JSON.stringify({ ...fields, message: parts[0] }, withErrorParts)
+  } catch {
+    // What JSON cannot hold is told as text.
+  }
+  const error = parts.find((part) => part instanceof Error)
+  return JSON.stringify({ ...fields, message: format(...parts), ...(error ? withErrorParts("", error) : {}) })
+}
+
 export const patchConsole = () => {
   for (const [method, level] of Object.entries(levels)) {
-    console[method] = (...parts) => log(level, format(...parts))
+    const isWritten = order.indexOf(level) >= leastLevel
+    const put = asJson ? (...parts) => write(jsonLine(level, parts)) : (...parts) => log(level, format(...parts))
+    console[method] = isWritten ? put : () => {}
   }
 }
 
 /** `ERROR\tInvoke Error \t{…}`: what AWS's runtime writes when a handler failed. */
-export const logError = (what, error) => log("ERROR", `${what} ${errorLine(error)}`)
+export const logError = (what, error) =>
+  asJson ? write(jsonLine("ERROR", [error])) : log("ERROR", `${what} ${errorLine(error)}`)

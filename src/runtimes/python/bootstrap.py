@@ -157,12 +157,43 @@ class LogFormatter(logging.Formatter):
     converter = time.gmtime
 
 
+def json_line(level, request_id, fields):
+    """One line of a log in JSON. What JSON does not know is told as its text."""
+    now = time.time()
+    stamp = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now))}.{int(now * 1000) % 1000:03d}Z"
+    return json.dumps({"timestamp": stamp, "level": level, "requestId": request_id, **fields}, default=str)
+
+
+class JsonLogFormatter(logging.Formatter):
+    def format(self, record):
+        fields = {"message": record.getMessage(), "logger": record.name}
+        fields.update((name, value) for name, value in vars(record).items() if name not in KNOWN_FIELDS)
+        if record.exc_info and record.exc_info[1] is not None:
+            error = record.exc_info[1]
+            fields["errorType"] = type(error).__name__
+            fields["errorMessage"] = str(error)
+            fields["stackTrace"] = traceback.format_tb(error.__traceback__)
+        return json_line(LEVELS.get(record.levelname, record.levelname), record.aws_request_id, fields)
+
+
+# What every record has. Anything else was given to it as `extra`.
+KNOWN_FIELDS = {*vars(logging.makeLogRecord({})), "message", "asctime", "aws_request_id"}
+# Python's names, where Lambda has others.
+LEVELS = {"WARNING": "WARN", "CRITICAL": "FATAL"}
+LOGS_JSON = os.environ.get("AWS_LAMBDA_LOG_FORMAT") == "JSON"
+
+
 def set_up_logging():
     handler = LogHandler()
-    handler.setFormatter(
-        LogFormatter("[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s", "%Y-%m-%dT%H:%M:%S")
-    )
-    logging.getLogger().addHandler(handler)
+    root = logging.getLogger()
+    if LOGS_JSON:
+        level = os.environ.get("AWS_LAMBDA_LOG_LEVEL", "INFO")
+        root.setLevel({"TRACE": 1, "WARN": logging.WARNING, "FATAL": logging.CRITICAL}.get(level, level))
+        handler.setFormatter(JsonLogFormatter())
+    else:
+        form = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s"
+        handler.setFormatter(LogFormatter(form, "%Y-%m-%dT%H:%M:%S"))
+    root.addHandler(handler)
 
 
 def load_handler(setting):
@@ -221,12 +252,16 @@ def failure(error, request_id):
         while frames and frames[0].filename == __file__:
             del frames[0]
         trace = traceback.format_list(frames)
-    log_error(error_type, str(error), trace)
+    log_error(error_type, str(error), trace, request_id)
     document = {"errorMessage": str(error), "errorType": error_type, "requestId": request_id, "stackTrace": trace}
     return {"verb": "error", "body": json.dumps(document).encode(), "error_type": error_type}
 
 
-def log_error(error_type, message, trace):
+def log_error(error_type, message, trace, request_id):
+    if LOGS_JSON:
+        fields = {"errorType": error_type, "errorMessage": message, "stackTrace": trace}
+        print(json_line("ERROR", request_id, fields))
+        return
     lines = [f"[ERROR] {error_type}: {message}"]
     if trace:
         lines += ["Traceback (most recent call last):", *trace]
