@@ -1,7 +1,8 @@
 /**
  * How long a paused worker takes until it has answered, from the moment it is wanted: as a process, and as a container
- * where there is an engine. One worker at rest; then a storm, where eight are wanted at once while others are paused.
- * `bun bench/thaw.ts [rounds]`
+ * where there is an engine: paused by the kernel's freezer, and by the engine. One worker at rest; then a storm, where
+ * eight are wanted at once while others are paused. Beside it what the engine's own unpause takes, with nothing of
+ * Irori's around it: less cannot be had by the engine. `bun bench/thaw.ts [rounds]`
  */
 import process from "node:process"
 import { Duration, Effect, Fiber, Layer } from "effect"
@@ -11,6 +12,7 @@ import * as ProcessProvisioner from "../src/provision/ProcessProvisioner.ts"
 import { Provisioner } from "../src/provision/Provisioner.ts"
 import { RuntimeApi } from "../src/runtime-api/RuntimeApi.ts"
 import { answer } from "../test/support/delivery.ts"
+import { engine } from "../test/support/docker.ts"
 import { codeFolder, dockerLayer, newInstance, nodeFunction } from "../test/support/dockerSubjects.ts"
 import { nodeBaseImage } from "../test/support/images.ts"
 
@@ -65,6 +67,31 @@ const measure = (name: string, config: FunctionConfig, layer: Layer.Layer<Provis
     }
   }).pipe(Effect.provide(layer), Effect.scoped)
 
+/** The engine's API alone. */
+const floor = (config: FunctionConfig, layer: Layer.Layer<Provisioner | RuntimeApi, unknown>) =>
+  Effect.gen(function* () {
+    const provisioner = yield* Provisioner
+    const workers = yield* Effect.forEach(Array.from({ length: 8 }), () => provisioner.start(config), {
+      concurrency: 4
+    })
+    const ask = (what: "pause" | "unpause") => (worker: Worker) =>
+      Effect.promise(async () => {
+        const answer = await engine("POST", `/containers/${worker.id}/${what}`)
+        if (!answer.ok) throw new Error(await answer.text())
+      })
+    for (const some of [workers.slice(0, 1), workers]) {
+      const unpauses: Array<number> = []
+      for (let round = 0; round < rounds / some.length; round++) {
+        yield* Effect.forEach(some, ask("pause"), { concurrency: "unbounded", discard: true })
+        yield* Effect.sleep("20 millis")
+        unpauses.push(
+          ...(yield* Effect.forEach(some, (worker) => timed(ask("unpause")(worker)), { concurrency: "unbounded" }))
+        )
+      }
+      report(`the engine's bare unpause${some.length === 1 ? "" : ": eight at once"}`, unpauses)
+    }
+  }).pipe(Effect.provide(layer), Effect.scoped)
+
 const code = codeFolder({ "echo.mjs": "export const handler = async (event) => event\n" })
 const config = nodeFunction(code.path, "echo.handler")
 try {
@@ -83,8 +110,12 @@ try {
   const image = await nodeBaseImage()
   if ("missing" in image) console.log(`SKIPPED: containers: ${image.missing}`)
   else {
-    const layer = dockerLayer(newInstance(), { baseImages: new Map([["nodejs22.x", image.name]]) })
-    await Effect.runPromise(measure("container", config, layer))
+    const baseImages = new Map([["nodejs22.x", image.name]])
+    for (const pauseBy of ["auto", "engine"] as const) {
+      const layer = dockerLayer(newInstance(), { baseImages, pauseBy })
+      await Effect.runPromise(measure(pauseBy === "auto" ? "container" : "container, by the engine", config, layer))
+    }
+    await Effect.runPromise(floor(config, dockerLayer(newInstance(), { baseImages })))
   }
 } finally {
   code.remove()

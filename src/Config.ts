@@ -35,6 +35,7 @@ const Choice = <const L extends ReadonlyArray<string>>(name: string, choices: L,
 
 const roles = ["all", "gateway", "manager"] as const
 const provisioners = ["auto", "docker", "process"] as const
+const pausers = ["auto", "engine"] as const
 const logFormats = ["auto", "json", "pretty"] as const
 const logLevels = ["DEBUG", "INFO", "WARN", "WARNING", "ERROR"] as const
 
@@ -94,6 +95,8 @@ const settings = Config.all({
   pauseIdle: Config.Boolean("ENABLE_CONTAINER_PAUSE").pipe(Config.withDefault(false)),
   /** How long a worker is idle before that; looked at whenever the janitor sweeps. */
   pauseAfter: Seconds("PAUSE_IDLE_SECONDS", 30),
+  /** Who pauses containers. `auto`: the kernel's freezer, where it may be used; elsewhere the engine, which is slower. */
+  pauseBy: Choice("IRORI_PAUSE_BY", pausers, "auto"),
   /** The most workers that a hot function has idle ahead of its callers, one started for each that is taken. */
   maxSpares: Whole("IRORI_MAX_SPARES", 0, 0),
   /** Whether idle times are learned from each function's callers, in place of the one that is set. */
@@ -216,6 +219,7 @@ const choicesOf = (name: string): string | undefined => {
   const choices = {
     IRORI_ROLE: roles,
     IRORI_PROVISIONER: provisioners,
+    IRORI_PAUSE_BY: pausers,
     IRORI_LOG_FORMAT: logFormats,
     LOG_LEVEL: logLevels
   }[name]

@@ -101,6 +101,7 @@ const provisioner = (settings: Settings, state: StateFolder) => {
     riePort: settings.riePort,
     initTimeout,
     readinessTimeout: settings.readinessTimeout,
+    pauseBy: settings.pauseBy,
     user: settings.containerUser
   })
   const table = {

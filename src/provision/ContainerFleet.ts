@@ -23,6 +23,7 @@ import type { FunctionName } from "../domain/FunctionName.ts"
 import { type StartFailure, type Worker, type WorkerExit, WorkerId } from "../domain/Worker.ts"
 import { describeExit } from "../invoke/errorDocuments.ts"
 import type { RuntimeApiListener } from "../runtime-api/RuntimeApi.ts"
+import type { CgroupFreezer } from "./cgroupFreezer.ts"
 import { containerExit } from "./containerExit.ts"
 import { createdAtMillis, instanceLabels, label, type Ownership } from "./containerTemplate.ts"
 import {
@@ -60,6 +61,10 @@ export interface Container {
   pausing: Pausing | undefined
   /** Of its first process, once that is known. */
   pid: number | undefined
+  /** Absent where pausing is the engine's. */
+  freezer: CgroupFreezer | undefined
+  /** Paused by its freezer, of which the engine does not know. */
+  frozen: boolean
 }
 
 /** A request to pause a container that has not been answered. */
@@ -154,7 +159,9 @@ export const make = (
         listener: undefined,
         worker: undefined,
         pausing: undefined,
-        pid: undefined
+        pid: undefined,
+        freezer: undefined,
+        frozen: false
       }
       containers.set(container.id, container)
       return container
@@ -183,6 +190,24 @@ export const make = (
         ? Effect.void
         : listener.extensions.farewell(Effect.ignore(docker.unpause(id)))
 
+    const stopClock = (container: Container): Effect.Effect<void, DockerError> => {
+      if (container.freezer === undefined || container.frozen) {
+        return container.frozen ? Effect.void : docker.pause(container.id)
+      }
+      // Set first: interrupted on its way, it may have stopped all the same.
+      container.frozen = true
+      return Effect.flatMap(container.freezer.freeze, (frozen) => {
+        container.frozen = frozen
+        return frozen ? Effect.void : docker.pause(container.id)
+      })
+    }
+
+    const startClock = (container: Container): Effect.Effect<void, DockerError> => {
+      if (!container.frozen || container.freezer === undefined) return docker.unpause(container.id)
+      container.frozen = false
+      return Effect.flatMap(container.freezer.thaw, (thawed) => (thawed ? Effect.void : docker.unpause(container.id)))
+    }
+
     const dispose = (container: Container): Effect.Effect<void> =>
       Effect.suspend(() => {
         if (container.removing) return Deferred.await(container.gone)
@@ -194,6 +219,8 @@ export const make = (
           yield* farewell
           // What is being made cannot be removed yet; what was refused is not there, or somebody else's.
           const { adopted, creation } = container
+          // A signal that is to end it waits for as long as it is frozen, on some kernels.
+          if (container.frozen && container.freezer !== undefined) yield* container.freezer.thaw
           if (adopted || (creation !== undefined && mayExist(yield* Fiber.await(creation)))) {
             yield* removeUntilGone(container.id)
           }
@@ -377,7 +404,7 @@ export const make = (
             const ask = Effect.suspend(() => {
               if (pausing.cancelled) return Effect.void
               pausing.begun = true
-              return docker.pause(container.id)
+              return stopClock(container)
             }).pipe(
               pauses.withPermit,
               Effect.ensuring(
@@ -395,7 +422,7 @@ export const make = (
           if (pausing?.begun === false) pausing.cancelled = true
           return Effect.andThen(
             pausing?.begun === true ? Effect.exit(Deferred.await(pausing.answer)) : Effect.void,
-            docker.unpause(container.id)
+            startClock(container)
           )
         }),
       end,

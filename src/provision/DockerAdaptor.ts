@@ -8,6 +8,7 @@ import type { Readable } from "node:stream"
 import Docker from "dockerode"
 import { Context, Duration, Effect, Fiber, Layer, Schema, type Scope, Semaphore, Stream } from "effect"
 import type { ContainerLog, LogLine } from "./ContainerLog.ts"
+import { cgroupFreezer } from "./cgroupFreezer.ts"
 import {
   DockerConflict,
   type DockerError,
@@ -476,13 +477,14 @@ const Usage = Schema.Struct({
 
 /** Undefined where the engine does not say what a running one takes; one that does not run takes nothing. */
 const statsOf = (
-  { HostConfig, RestartCount, State }: Docker.ContainerInspectInfo,
+  { HostConfig, Id, RestartCount, State }: Docker.ContainerInspectInfo,
   usage: unknown
 ): ContainerStats | undefined => {
   const used = Schema.decodeUnknownOption(Usage)(usage)
   if (State.Running && used._tag === "None") return undefined
+  const isFrozen = State.Status === "running" && cgroupFreezer(State.Pid, Id)?.isFrozen() === true
   return {
-    state: State.Status,
+    state: isFrozen ? "paused" : State.Status,
     exitCode: State.ExitCode,
     endedAtMillis: State.Running ? 0 : Math.max(0, Date.parse(State.FinishedAt) || 0),
     restarts: RestartCount,

@@ -12,6 +12,7 @@ import { RuntimeApi } from "../runtime-api/RuntimeApi.ts"
 import { runtimes } from "../runtimes/runtimes.ts"
 import { hasAbandonedRequest } from "./abandonedRequest.ts"
 import * as ContainerFleet from "./ContainerFleet.ts"
+import { cgroupFreezer } from "./cgroupFreezer.ts"
 import { containerSpec, imageOf, label, type Ownership, workerOf } from "./containerTemplate.ts"
 import { type ContainerState, type ContainerSummary, DockerAdaptor } from "./DockerAdaptor.ts"
 import type { DockerError } from "./DockerError.ts"
@@ -40,6 +41,8 @@ export interface DockerProvisionerOptions extends Ownership {
   readonly user?: string
   /** What to do about a function's own image that is not on this machine. Default `missing`: fetch it. */
   readonly pull?: "never" | "missing"
+  /** Who pauses workers. Default `auto`: the kernel, where it lets this process; elsewhere the engine, which is slower. */
+  readonly pauseBy?: "auto" | "engine"
 }
 
 type Container = ContainerFleet.Container
@@ -84,6 +87,11 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
           Effect.forkIn(container.scope)
         )
 
+      const know = (container: Container, { id, pid }: ContainerState) => {
+        container.pid = pid
+        container.freezer = options.pauseBy === "engine" ? undefined : cgroupFreezer(pid, id)
+      }
+
       const addressOf = (state: ContainerState): string | undefined =>
         network === "host" ? "127.0.0.1" : (state.addresses.get(network) ?? [...state.addresses.values()][0])
 
@@ -112,7 +120,9 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
           const sinceMillis = yield* Clock.currentTimeMillis
           if (found.state === "paused") yield* docker.unpause(container.id)
           const state = yield* docker.inspect(container.id)
-          container.pid = state.pid
+          know(container, state)
+          // An earlier run may have frozen it, which the engine does not know.
+          if (container.freezer?.isFrozen() === true) yield* container.freezer.thaw
           // It is at an event of the run that was killed: an emulator has one at a time.
           if (yield* isAtAbandonedEvent(container)) return undefined
           const host = addressOf(state)
@@ -197,7 +207,7 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
         container.started = true
         container.log = yield* readLog(container, config.name)
         const state = yield* docker.inspect(container.id)
-        container.pid = state.pid
+        know(container, state)
         if (!state.running) yield* fleet.end(container, state.exitCode)
         const address = addressOf(state)
         if (address !== undefined || !state.running) return address ?? ""

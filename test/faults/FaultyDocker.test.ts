@@ -80,7 +80,7 @@ const cutEvents = ({ proxy }: Place) => Effect.sync(() => proxy.cut(endpoints.ev
 const cutAnd = (then: (place: Place) => Effect.Effect<unknown>) => (place: Place) =>
   Effect.andThen(cutEvents(place), then(place))
 
-const pausing = { ENABLE_CONTAINER_PAUSE: "true", PAUSE_IDLE_SECONDS: "0" }
+const pausing = { ENABLE_CONTAINER_PAUSE: "true", PAUSE_IDLE_SECONDS: "0", IRORI_PAUSE_BY: "engine" }
 const paused = (place: Place) => Effect.andThen(warm(place), place.proxy.until(endpoints.pause))
 /** The removal is under way for as long as the engine fails. */
 const removing = (place: Place) =>

@@ -100,7 +100,7 @@ describe("DockerProvisioner, asked to pause or to resume", () => {
         const proxy = yield* engineProxy()
         yield* Effect.scoped(Effect.flatMap(Provisioner, (provisioner) => body(proxy, provisioner))).pipe(
           Effect.ensuring(Effect.sync(() => proxy.release())),
-          Effect.provide(dockerLayer(instance, {}, { host: proxy.host }))
+          Effect.provide(dockerLayer(instance, { pauseBy: "engine" }, { host: proxy.host }))
         )
         expect(yield* namesWith(labelOf(instance))).toEqual([])
       }).pipe(Effect.scoped)
