@@ -3,5 +3,7 @@ export const dependentTables: ReadonlyArray<string> = [
   "reserved_concurrency",
   "provisioned_concurrency",
   "tags",
-  "function_urls"
+  "function_urls",
+  "policies",
+  "event_invoke_configs"
 ]
