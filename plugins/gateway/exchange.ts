@@ -7,6 +7,7 @@ import { Effect, type ManagedRuntime } from "effect"
 import { Elysia } from "elysia"
 import { formatTraceId, newTraceId, parseTraceId, type TraceId } from "../../src/domain/TraceId.ts"
 import { clientAddressOf } from "../../src/http/HttpServer.ts"
+import { type AccessEntry, AccessLog, messageOf } from "../../src/log/AccessLog.ts"
 
 export interface Exchange {
   /** `x-amzn-RequestId`, and the id of the invocation if it becomes one. */
@@ -39,8 +40,9 @@ export const exchangeOf = (request: Request, clientIp = ""): Exchange => {
 export const randomHex = (bytes: number): string => randomBytes(bytes).toString("hex")
 
 /** Every route of the application that this is used in has the ids in its headers and a line in the log. */
-export const exchange = (runtime: ManagedRuntime.ManagedRuntime<never, never>) =>
-  new Elysia({ name: "exchange" })
+export const exchange = (runtime: ManagedRuntime.ManagedRuntime<never, never>) => {
+  const log = accessLog(runtime)
+  return new Elysia({ name: "exchange" })
     .onRequest(({ request, set, server }) => {
       // Once the answer is sent, the server has forgotten the address.
       const { requestId, trace } = exchangeOf(request, server?.requestIP(request)?.address ?? clientAddressOf(request))
@@ -49,19 +51,32 @@ export const exchange = (runtime: ManagedRuntime.ManagedRuntime<never, never>) =
     })
     .onAfterResponse({ as: "global" }, ({ request, path, set, responseValue }) => {
       const { requestId, trace, clientIp, startedMillis } = exchangeOf(request)
-      const status = responseValue instanceof Response ? responseValue.status : set.status
-      runtime.runFork(
-        Effect.logInfo(`${request.method} ${path} ${status}`).pipe(
-          Effect.annotateLogs({
-            trace_id: trace.root,
-            aws_request_id: requestId,
-            method: request.method,
-            path,
-            status,
-            latency_ms: Math.round((performance.now() - startedMillis) * 100) / 100,
-            user_agent: request.headers.get("user-agent") ?? "",
-            client_ip: clientIp
-          })
-        )
-      )
+      log({
+        trace_id: trace.root,
+        aws_request_id: requestId,
+        method: request.method,
+        path,
+        status: responseValue instanceof Response ? responseValue.status : (set.status ?? 200),
+        latency_ms: Math.round((performance.now() - startedMillis) * 100) / 100,
+        user_agent: request.headers.get("user-agent") ?? "",
+        client_ip: clientIp
+      })
     })
+}
+
+/** The log's own way for entries, looked up with the first one: the runtime may not be ready before. */
+const accessLog = (runtime: ManagedRuntime.ManagedRuntime<never, never>): ((entry: AccessEntry) => void) => {
+  const throughLogger = (entry: AccessEntry) => {
+    runtime.runFork(Effect.logInfo(messageOf(entry)).pipe(Effect.annotateLogs({ ...entry })))
+  }
+  let write: ((entry: AccessEntry) => void) | undefined
+  return (entry) => {
+    if (write !== undefined) return write(entry)
+    runtime.runFork(
+      Effect.map(AccessLog, (direct) => {
+        write = direct ?? throughLogger
+        write(entry)
+      })
+    )
+  }
+}

@@ -8,7 +8,7 @@ const maxBacklogBytes = 8 * 1024 * 1024
 
 export class LineWriter {
   readonly #stream: Writable
-  #lines: Array<string> = []
+  #lines: Array<string | (() => string)> = []
   #scheduled = false
   #dropped = 0
 
@@ -18,7 +18,8 @@ export class LineWriter {
     stream.on("error", () => {})
   }
 
-  write(line: string): void {
+  /** A line that is a function is made when its batch is written. */
+  write(line: string | (() => string)): void {
     if (this.#stream.writableLength > maxBacklogBytes) {
       this.#dropped++
       return
@@ -36,7 +37,7 @@ export class LineWriter {
   flush(): void {
     this.#scheduled = false
     if (this.#lines.length === 0) return
-    const batch = `${this.#lines.join("\n")}\n`
+    const batch = `${this.#lines.map((line) => (typeof line === "string" ? line : line())).join("\n")}\n`
     this.#lines = []
     this.#stream.write(batch)
   }

@@ -1,8 +1,9 @@
 /** The program's log, on one stream, in one format, from one level up. */
 import type { Writable } from "node:stream"
 import { Effect, Layer, Logger, References } from "effect"
+import { AccessLog, messageOf } from "./AccessLog.ts"
 import { LineWriter } from "./LineWriter.ts"
-import { jsonFormat, prettyFormat } from "./logger.ts"
+import { formatted, jsonLine, prettyLine } from "./logger.ts"
 
 const effectLevels = { DEBUG: "Debug", INFO: "Info", WARN: "Warn", WARNING: "Warn", ERROR: "Error" } as const
 
@@ -20,10 +21,16 @@ export const layer = (options: LogOptions) =>
         Effect.sync(() => new LineWriter(options.stream)),
         (open) => Effect.promise(() => open.end())
       )
-      const format = options.format === "json" ? jsonFormat : prettyFormat(options.stream.isTTY === true)
-      return Layer.merge(
-        Logger.layer([Logger.map(format, (line) => writer.write(line))]),
-        Layer.succeed(References.MinimumLogLevel, effectLevels[options.level])
+      const render = options.format === "json" ? jsonLine : prettyLine(options.stream.isTTY === true)
+      const isLogged = options.level === "DEBUG" || options.level === "INFO"
+      return Layer.mergeAll(
+        Logger.layer([Logger.map(formatted(render), (line) => writer.write(line))]),
+        Layer.succeed(References.MinimumLogLevel, effectLevels[options.level]),
+        Layer.succeed(AccessLog, (entry) => {
+          if (!isLogged) return
+          const time = Date.now()
+          writer.write(() => render(new Date(time), "INFO", messageOf(entry), { ...entry }))
+        })
       )
     })
   )

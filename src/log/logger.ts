@@ -6,6 +6,9 @@ import { Cause, Logger, References } from "effect"
 
 type Fields = Readonly<Record<string, unknown>>
 
+/** One line of the log, out of what it tells. `level` as in `LOG_LEVEL`. */
+export type Render = (time: Date, level: string, message: string, fields: Fields) => string
+
 const levels: Record<string, string> = { Warn: "WARN", Info: "INFO", Error: "ERROR", Debug: "DEBUG", Fatal: "FATAL" }
 
 const textOf = (part: unknown): string =>
@@ -20,7 +23,8 @@ const safeJson = (value: unknown): string => {
   }
 }
 
-const formatted = (render: (time: Date, level: string, message: string, fields: Fields) => string) =>
+/** A logger whose lines `render` makes. */
+export const formatted = (render: Render) =>
   Logger.make<unknown, string>(({ cause, date, fiber, logLevel, message }) => {
     const fields: Record<string, unknown> = { ...fiber.getRef(References.CurrentLogAnnotations) }
     if (cause.reasons.length > 0) fields.exception = Cause.pretty(cause)
@@ -28,17 +32,17 @@ const formatted = (render: (time: Date, level: string, message: string, fields: 
     return render(date, levels[logLevel] ?? logLevel.toUpperCase(), text, fields)
   })
 
-export const jsonFormat = formatted((time, level, message, { logger = "irori", ...fields }) =>
+export const jsonLine: Render = (time, level, message, { logger = "irori", ...fields }) =>
   safeJson({ _time: time.toISOString().replace("Z", "+00:00"), level, logger, message, ...fields })
-)
 
 const colours: Record<string, string> = { WARN: "\x1b[33m", ERROR: "\x1b[31m", FATAL: "\x1b[31m", DEBUG: "\x1b[2m" }
 
 /** What the access log says in its message already, and ids that help nobody at a terminal. */
 const unshown = new Set(["logger", "method", "path", "status", "trace_id", "user_agent", "client_ip", "job"])
 
-export const prettyFormat = (colour: boolean) =>
-  formatted((time, level, message, fields) => {
+export const prettyLine =
+  (colour: boolean): Render =>
+  (time, level, message, fields) => {
     const clock = time.toTimeString().slice(0, 8)
     if (fields.job === "lambda") return `${clock} ${String(fields.function_name)} | ${message}`
     const shown = Object.entries(fields).filter(([name]) => !unshown.has(name) && name !== "exception")
@@ -46,4 +50,4 @@ export const prettyFormat = (colour: boolean) =>
     const exception = typeof fields.exception === "string" ? `\n${fields.exception}` : ""
     const line = `${clock} ${level.padEnd(5)} ${message}${tail}${exception}`
     return colour && colours[level] !== undefined ? `${colours[level]}${line}\x1b[0m` : line
-  })
+  }

@@ -1,6 +1,7 @@
 import { Writable } from "node:stream"
 import { Cause, Effect } from "effect"
 import { describe, expect, it } from "vitest"
+import { type AccessEntry, AccessLog, messageOf } from "../../src/log/AccessLog.ts"
 import { LineWriter } from "../../src/log/LineWriter.ts"
 import * as Log from "../../src/log/Log.ts"
 
@@ -45,6 +46,27 @@ describe("the log", () => {
       message: "Failed to\nparse",
       status_code: 200
     })
+  })
+
+  it("has a line for each request that was answered, alike whichever way it came", async () => {
+    const entry: AccessEntry = {
+      trace_id: `1-68000000-${"a".repeat(24)}`,
+      aws_request_id: "8c8a2c9e-9a3b-4f0a-8a1e-0f0d7c1b2a3d",
+      method: "POST",
+      path: "/2015-03-31/functions/echo/invocations",
+      status: 200,
+      latency_ms: 1.25,
+      user_agent: "curl/8",
+      client_ip: "127.0.0.1"
+    }
+    const direct = Effect.map(AccessLog, (record) => record?.(entry))
+    const throughLogger = Effect.logInfo(messageOf(entry)).pipe(Effect.annotateLogs({ ...entry }))
+    const lines = (await logged(Effect.andThen(direct, throughLogger))).trimEnd().split("\n")
+    const [one, other] = lines.map((line) => ({ ...JSON.parse(line), _time: "" }))
+    expect(one).toEqual({ ...entry, _time: "", level: "INFO", logger: "irori", message: `POST ${entry.path} 200` })
+    expect(other).toEqual(one)
+    expect(await logged(direct, "json", "ERROR")).toBe("")
+    expect(await logged(direct, "pretty")).toContain(`POST ${entry.path} 200 aws_request_id=${entry.aws_request_id}`)
   })
 
   it("tells of an exception with its cause", async () => {

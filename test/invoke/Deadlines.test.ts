@@ -1,0 +1,65 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { TestClock } from "effect/testing"
+import { makeDeadlines } from "../../src/invoke/Deadlines.ts"
+
+describe("Deadlines", () => {
+  it.effect("tells that a time is up, not before and at most a tick after", () =>
+    Effect.gen(function* () {
+      const deadlines = yield* makeDeadlines
+      const reached: Array<string> = []
+      yield* TestClock.adjust("7 millis")
+      deadlines.set(100, () => reached.push("first"))
+      deadlines.set(1000, () => reached.push("second"))
+      yield* TestClock.adjust("99 millis")
+      expect(reached).toEqual([])
+      yield* TestClock.adjust("41 millis")
+      expect(reached).toEqual(["first"])
+      yield* TestClock.adjust("859 millis")
+      expect(reached).toEqual(["first"])
+      yield* TestClock.adjust("41 millis")
+      expect(reached).toEqual(["first", "second"])
+    })
+  )
+
+  it.effect("says nothing of what was cleared, however often it is", () =>
+    Effect.gen(function* () {
+      const deadlines = yield* makeDeadlines
+      const reached: Array<string> = []
+      const clear = deadlines.set(50, () => reached.push("cleared"))
+      deadlines.set(50, () => reached.push("kept"))
+      clear()
+      clear()
+      yield* TestClock.adjust("1 second")
+      expect(reached).toEqual(["kept"])
+      clear()
+    })
+  )
+
+  it.effect("begins anew after nothing was left to watch", () =>
+    Effect.gen(function* () {
+      const deadlines = yield* makeDeadlines
+      let reached = 0
+      deadlines.set(10, () => reached++)
+      yield* TestClock.adjust("1 second")
+      yield* TestClock.adjust("1 minute")
+      deadlines.set(10, () => reached++)
+      yield* TestClock.adjust("1 second")
+      expect(reached).toBe(2)
+    })
+  )
+
+  it.effect("can be set from within one that is reached", () =>
+    Effect.gen(function* () {
+      const deadlines = yield* makeDeadlines
+      const reached: Array<number> = []
+      const again = (times: number): void => {
+        reached.push(times)
+        if (times > 0) deadlines.set(10, () => again(times - 1))
+      }
+      deadlines.set(10, () => again(2))
+      yield* TestClock.adjust("1 second")
+      expect(reached).toEqual([2, 1, 0])
+    })
+  )
+})
