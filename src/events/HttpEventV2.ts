@@ -175,7 +175,7 @@ const encodeBody = (
 const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
 /** `12/Mar/2020:19:03:58 +0000` */
-const formatTime = (millis: number): string => {
+export const formatTime = (millis: number): string => {
   const [date = "", time = ""] = new Date(millis).toISOString().split("T")
   const [year, month, day] = date.split("-")
   return `${day}/${months[Number(month) - 1]}/${year}:${time.slice(0, 8)} +0000`

@@ -66,7 +66,8 @@ export const httpAnswerHead = (response: Readonly<Record<string, unknown>>): Res
   for (const [name, value] of Object.entries(given)) {
     if (value === null) continue
     const text = headerText(value)
-    if (!token.test(name) || text === undefined) return Result.fail(`header ${JSON.stringify(name)} cannot be sent`)
+    if (!headerName.test(name) || text === undefined)
+      return Result.fail(`header ${JSON.stringify(name)} cannot be sent`)
     if (!notPassedOn.has(name.toLowerCase())) headers.set(name.toLowerCase(), text)
   }
   if (!headers.has(json[0])) headers.set(...json)
@@ -85,7 +86,7 @@ export const httpAnswerHead = (response: Readonly<Record<string, unknown>>): Res
 export const hasNoBody = (status: number): boolean => status === 204 || status === 205 || status === 304
 
 /** Of one connection (RFC 9110, section 7.6.1), or the server's to say; and the ids, which are Lambda's. */
-const notPassedOn = new Set([
+export const notPassedOn = new Set([
   "connection",
   "content-length",
   "keep-alive",
@@ -100,17 +101,18 @@ const notPassedOn = new Set([
   "x-amzn-trace-id"
 ])
 
-const readStatus = (given: unknown): number | undefined => {
+export const readStatus = (given: unknown): number | undefined => {
   const status = typeof given === "string" && /^\d{3}$/.test(given) ? Number(given) : given
   return typeof status === "number" && Number.isInteger(status) && status >= 200 && status <= 599 ? status : undefined
 }
 
-const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
+/** What a header may be called. */
+export const headerName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 const unsendable = /[^\t -~\x80-\uffff]/
 const notAscii = /[^\t -~]/
 
 /** A header's value in the one-byte characters that HTTP has: what is not ASCII goes as its UTF-8 bytes. */
-const headerText = (value: unknown): string | undefined => {
+export const headerText = (value: unknown): string | undefined => {
   if (typeof value !== "string" && typeof value !== "number" && typeof value !== "boolean") return undefined
   const text = String(value).trim()
   if (unsendable.test(text)) return undefined

@@ -7,3 +7,12 @@ export const isTextMedia = (contentType: string | undefined): boolean => {
   const media = (contentType ?? "").split(";", 1)[0]!.trim().toLowerCase()
   return media.startsWith("text/") || textTypes.has(media)
 }
+
+// Whether a type is one of those that a REST API calls binary; `*` stands for any, and `*/*` for none at all too.
+export const matchesMedia = (binaryMediaTypes: ReadonlyArray<string>, contentType: string | undefined): boolean => {
+  const media = (contentType ?? "").split(";", 1)[0]!.trim().toLowerCase()
+  return binaryMediaTypes.some((binary) => {
+    const pattern = binary.toLowerCase()
+    return pattern === "*/*" || pattern === media || (pattern.endsWith("/*") && media.startsWith(pattern.slice(0, -1)))
+  })
+}
