@@ -28,9 +28,14 @@ export interface Scene {
   readonly nowMillis: () => number
   readonly mark: string
   readonly engine: Engine | undefined
+  readonly stateDir: string
   readonly instance: () => string
-  readonly restart: () => Promise<void>
+  /** Kills Irori, or one of its halves, and starts it again; `meanwhile` is done to it while it starts. */
+  readonly restart: (part?: Part, meanwhile?: () => Promise<void>) => Promise<void>
 }
+
+/** Where they are two processes. */
+export type Part = "gateway" | "manager"
 
 export interface ChaosOptions {
   readonly title: string
@@ -41,6 +46,12 @@ export interface ChaosOptions {
   readonly engine?: Engine
   /** For containers. */
   readonly image?: string
+  /** How events reach containers. */
+  readonly transport?: "runtime-api" | "rie"
+  /** Gateway and manager as two processes. */
+  readonly twoProcesses?: boolean
+  /** Called with the state folder, which is empty, and again when the run is over. */
+  readonly stateFolder?: { readonly mount: (folder: string) => void; readonly unmount: (folder: string) => void }
   readonly settings?: Readonly<Record<string, string>>
   readonly deeds: ReadonlyArray<Deed>
 }
@@ -68,10 +79,11 @@ const freePort = () =>
     })
   })
 
-const functionsOf = (folder: string, image: string | undefined): void => {
+const functionsOf = (folder: string, image: string | undefined, transport = "runtime-api"): void => {
   mkdirSync(join(folder, functionName), { recursive: true })
   writeFileSync(join(folder, functionName, "index.mjs"), code)
-  const what = image === undefined ? "runtime: nodejs22.x, handler: index.handler" : `image: "${image}"`
+  const what =
+    image === undefined ? "runtime: nodejs22.x, handler: index.handler" : `image: "${image}", transport: ${transport}`
   const entry = `{ ${what}, timeout: 15, environment: { TEST_MARK: "\${TEST_MARK}" }, scaling: { max_capacity: 6 } }`
   writeFileSync(join(folder, "functions.yml"), `functions:\n  ${functionName}: ${entry}\n`)
 }
@@ -83,9 +95,11 @@ export const runChaos = async (options: ChaosOptions): Promise<Report> => {
   const began = performance.now()
   const nowMillis = () => Math.round(performance.now() - began)
   const ledger = new Ledger()
-  functionsOf(join(folder, "functions"), options.image)
+  functionsOf(join(folder, "functions"), options.image, options.transport)
+  mkdirSync(stateDir)
+  options.stateFolder?.mount(stateDir)
+  const [port, managerPort] = [String(await freePort()), String(await freePort())]
   const environment = {
-    IRORI_PORT: String(await freePort()),
     IRORI_FUNCTIONS_DIR: join(folder, "functions"),
     IRORI_PROVISIONER: options.engine === undefined ? "process" : "docker",
     ...(options.engine === undefined ? {} : { DOCKER_HOST: options.engine.host }),
@@ -95,26 +109,40 @@ export const runChaos = async (options: ChaosOptions): Promise<Report> => {
     TEST_MARK: mark,
     ...options.settings
   }
-  const start = () => startIrori({ environment, stateDir })
+  const parts: Readonly<Record<string, Readonly<Record<string, string>>>> = options.twoProcesses
+    ? {
+        manager: { IRORI_ROLE: "manager", IRORI_PORT: managerPort },
+        gateway: { IRORI_ROLE: "gateway", IRORI_PORT: port, IRORI_MANAGER_URL: `http://127.0.0.1:${managerPort}` }
+      }
+    : { whole: { IRORI_PORT: port } }
+  /** The one that callers call comes last, and ends first. */
+  const front = options.twoProcesses ? "gateway" : "whole"
+  const start = (part: string) => startIrori({ environment: { ...environment, ...parts[part] }, stateDir })
   let output = ""
-  let irori: Promise<Irori> = start()
-  await irori
+  const running = new Map<string, Promise<Irori>>()
+  for (const part of Object.keys(parts)) {
+    running.set(part, start(part))
+    await running.get(part)
+  }
 
   const scene: Scene = {
     ledger,
     nowMillis,
     mark,
     engine: options.engine,
+    stateDir,
     instance: () => readFileSync(join(stateDir, "instance"), "utf8").trim(),
-    restart: async () => {
-      const killed = await irori
+    restart: async (part, meanwhile = async () => {}) => {
+      const which = part ?? front
+      const killed = await running.get(which)!
       const fromMillis = nowMillis()
       // Whoever calls from here on waits until it is there again.
-      irori = killed.stop("SIGKILL").then(start)
-      await irori
+      const again = killed.stop("SIGKILL").then(() => start(which))
+      running.set(which, again)
+      await Promise.all([again, meanwhile()])
       output += killed.output()
       ledger.faults.push({
-        what: "SIGKILL of Irori, and its start",
+        what: `SIGKILL of ${part === undefined ? "Irori" : `the ${part}`}, and its start`,
         fromMillis,
         toMillis: nowMillis(),
         explains: "all"
@@ -127,7 +155,7 @@ export const runChaos = async (options: ChaosOptions): Promise<Report> => {
     nowMillis,
     count: options.callers ?? 200,
     seed: options.seed,
-    url: async () => (await irori).url
+    url: async () => (await running.get(front)!).url
   })
   const random = randomOf(options.seed)
   // Out of a bag, so that a short run has some of each.
@@ -143,10 +171,12 @@ export const runChaos = async (options: ChaosOptions): Promise<Report> => {
     await callers.stop()
   } finally {
     await callers.stop()
-    const last = await irori
-    const code = await last.stop()
-    output += last.output()
-    if (code !== 0) output += `\nIrori ended with ${code}\n`
+    for (const part of Object.keys(parts).toReversed()) {
+      const last = await running.get(part)!
+      const code = await last.stop()
+      output += last.output()
+      if (code !== 0) output += `\nIrori ended with ${code}\n`
+    }
   }
   const remains = {
     containers:
@@ -155,6 +185,7 @@ export const runChaos = async (options: ChaosOptions): Promise<Report> => {
         : (await containersOf(options.engine, scene.instance())).map(({ name }) => name),
     processes: processesWith(`TEST_MARK=${mark}`)
   }
+  options.stateFolder?.unmount(stateDir)
   rmSync(folder, { recursive: true, force: true })
   return { table: ledger.table(remains), verdict: ledger.verdict(remains), output }
 }

@@ -92,6 +92,60 @@ export const restartIrori: Deed = {
   act: (scene) => scene.restart()
 }
 
+export const restartGateway: Deed = {
+  name: "SIGKILL of the gateway",
+  weight: 1,
+  act: (scene) => scene.restart("gateway")
+}
+
+/** Events in flight fail with it, where it has the workers' Runtime APIs. */
+export const restartManager: Deed = {
+  name: "SIGKILL of the manager",
+  weight: 1,
+  act: (scene) => scene.restart("manager")
+}
+
+/** Containers end, or stand still, while the next run takes them in; some of them are at an event of the last one. */
+export const disturbAdoption: Deed = {
+  name: "SIGKILL of Irori, and of a container while it is adopted",
+  weight: 2,
+  act: (scene, random) =>
+    scene.restart(undefined, async () => {
+      await Bun.sleep(between(random, 0, 900))
+      await (random() < 0.5 ? killContainer : pauseContainer).act(scene, random)
+    })
+}
+
+export const killEngine = (engine: OwnEngine): Deed => ({
+  name: "SIGKILL of the engine, and its start",
+  weight: 1,
+  act: async (scene, random: Random) => {
+    const millis = between(random, 0, 2500)
+    const fromMillis = scene.nowMillis()
+    await engine.stop("SIGKILL")
+    await Bun.sleep(millis)
+    await engine.start()
+    note(scene, "SIGKILL of the engine, and its start", fromMillis, "all")
+    await Bun.sleep(between(random, 1000, 4000))
+  }
+})
+
+/** Nothing may fail of it but what the worker's end explains: to invoke a function nothing is written there. */
+export const fillState: Deed = {
+  name: "the state folder full",
+  weight: 2,
+  act: async (scene, random) => {
+    const file = join(scene.stateDir, "filler")
+    const fromMillis = scene.nowMillis()
+    spawnSync("dd", ["if=/dev/zero", `of=${file}`, "bs=64k"])
+    await killProcess.act(scene, random)
+    await Bun.sleep(between(random, 500, 2000))
+    if (random() < 0.5) await scene.restart()
+    rmSync(file)
+    note(scene, "the state folder full", fromMillis, "none")
+  }
+}
+
 export const restartEngine = (engine: OwnEngine): Deed => ({
   name: "the engine stopped and started",
   weight: 1,

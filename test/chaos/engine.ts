@@ -1,13 +1,13 @@
 /**
- * Chaos with an engine of its own that is stopped and started, whose containers die with it; the machine's engine is
- * not touched. As root, with `dockerd` installed: `bun test/chaos/engine.ts [seconds] [seed]`.
+ * Chaos with an engine of its own that is stopped or killed, and started, whose containers die with it; the machine's
+ * engine is not touched. As root, with `dockerd` installed: `bun test/chaos/engine.ts [seconds] [seed]`.
  */
 import { mkdtempSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { workerImage } from "../support/images.ts"
 import { main, type Report, runChaos } from "./chaos.ts"
-import { killContainer, restartEngine, restartIrori } from "./deeds.ts"
+import { killContainer, killEngine, restartEngine, restartIrori } from "./deeds.ts"
 import { OwnEngine } from "./engines.ts"
 
 export const engine = async (seconds: number, seed: number): Promise<Report> => {
@@ -24,7 +24,7 @@ export const engine = async (seconds: number, seed: number): Promise<Report> => 
       seed,
       engine: own,
       image: image.name,
-      deeds: [killContainer, restartIrori, restartEngine(own)]
+      deeds: [killContainer, restartIrori, restartEngine(own), killEngine(own)]
     })
   } finally {
     await own.dispose()

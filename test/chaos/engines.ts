@@ -95,12 +95,12 @@ export class OwnEngine implements Engine {
     run("ip", "link", "set", this.#bridge, "up")
   }
 
-  /** Its containers end with it. */
-  async stop(): Promise<void> {
+  /** Its containers end with it; after a SIGKILL, when it starts again. */
+  async stop(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<void> {
     const daemon = this.#daemon
     if (daemon === undefined || daemon.exitCode !== null || daemon.signalCode !== null) return
     const gone = new Promise((resolve) => daemon.once("exit", resolve))
-    daemon.kill("SIGTERM")
+    daemon.kill(signal)
     await gone
   }
 
