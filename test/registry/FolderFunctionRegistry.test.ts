@@ -283,7 +283,7 @@ functions:
       )
       expect(found).toEqual([])
       expect(FolderFunctionRegistry.load(options({}, examples)).warnings).toEqual([])
-      expect(names).toEqual(["big", "echo", "echo-small", "fail", "hello-python", "shell", "sleep"])
+      expect(names).toEqual(["big", "echo", "echo-small", "fail", "hello-python", "shell", "sleep", "stream"])
     })
   )
 
