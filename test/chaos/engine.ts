@@ -24,7 +24,7 @@ export const engine = async (seconds: number, seed: number): Promise<Report> => 
       seed,
       engine: own,
       image: image.name,
-      deeds: [killContainer, restartIrori, restartEngine(own), killEngine(own)]
+      deeds: [{ ...killContainer, weight: 3 }, restartIrori, restartEngine(own), killEngine(own)]
     })
   } finally {
     await own.dispose()

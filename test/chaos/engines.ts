@@ -1,6 +1,6 @@
 /** Docker engines as the chaos runs use them: the machine's, which is only asked, and one of their own. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
-import { existsSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs"
+import { existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { dockerSocket, engine as machineEngine } from "../support/docker.ts"
 
@@ -107,6 +107,7 @@ export class OwnEngine implements Engine {
   /** Stops it and removes its folder and its bridge, with the mounts that it leaves behind. */
   async dispose(): Promise<void> {
     await this.stop()
+    this.#endShims()
     spawnSync("ip", ["link", "del", this.#bridge])
     const mounts = readFileSync("/proc/mounts", "utf8")
       .split("\n")
@@ -114,6 +115,23 @@ export class OwnEngine implements Engine {
       .filter((path) => path.startsWith(`${this.#folder}/`))
     for (const path of mounts.toReversed()) spawnSync("umount", [path])
     rmSync(this.#folder, { recursive: true, force: true })
+  }
+
+  /** One whose engine was killed while its container ended stays. */
+  #endShims(): void {
+    for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+      try {
+        const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0")
+        if (
+          command[0]?.includes("containerd-shim") &&
+          command.includes(`${this.#folder}/exec/containerd/containerd.sock`)
+        ) {
+          process.kill(Number(pid), "SIGKILL")
+        }
+      } catch {
+        // It has ended by itself.
+      }
+    }
   }
 
   /** Takes over an image of the machine's engine. */
