@@ -4,6 +4,7 @@ import { dirname } from "node:path"
 import { Layer, ManagedRuntime } from "effect"
 import { stringify } from "yaml"
 import { AsyncInvoker } from "../src/invoke/AsyncInvoker.ts"
+import { FailedEvents } from "../src/invoke/async/FailedEvents.ts"
 import { LambdaInvoker } from "../src/invoke/LambdaInvoker.ts"
 import { MetricsReport } from "../src/metrics/MetricsReport.ts"
 import { ContainerMetrics } from "../src/provision/ContainerMetrics.ts"
@@ -25,6 +26,7 @@ const gatewayRoutes = () =>
       Layer.mergeAll(
         Layer.mock(LambdaInvoker, {}),
         Layer.mock(AsyncInvoker, {}),
+        Layer.mock(FailedEvents, {}),
         Layer.mock(ProvisionClient, {}),
         ...measuring,
         FunctionRegistry.layerMemory([])

@@ -115,8 +115,20 @@ const settings = Config.all({
   maxPayloadBytes: Whole("IRORI_MAX_PAYLOAD_BYTES", 6 * 1024 * 1024),
   /** Bytes of an event given in an asynchronous one. */
   maxEventBytes: Whole("IRORI_MAX_EVENT_BYTES", 1024 * 1024),
-  /** Asynchronous events that may wait or run at once; one more is refused with 429. */
-  maxEvents: Whole("IRORI_MAX_EVENTS", 10_000),
+  /** Asynchronous events that may wait, on the disk, or run at once; one more is refused with 429. */
+  maxEvents: Whole("IRORI_MAX_EVENTS", 100_000),
+  /** Seconds before each further attempt of an event whose function failed, separated by commas. */
+  asyncRetryDelays: Text("IRORI_ASYNC_RETRY_DELAYS", "60,120"),
+  /** An event older than this is given up, unless its function says otherwise. */
+  asyncMaxAge: Seconds("IRORI_ASYNC_MAX_AGE", 21_600, 1),
+  /** Failed events that no destination was told of: so many are kept to be run again; then the oldest are dropped. */
+  maxFailedEvents: Whole("IRORI_MAX_FAILED_EVENTS", 10_000, 0),
+  /** How long they are kept. */
+  failedEventRetention: Seconds("IRORI_FAILED_EVENT_RETENTION", 14 * 86_400),
+  /** What stands in for AWS's queues, topics and buses: `arn:…=http://…,arn:…=file:///…`. */
+  destinations: Text("IRORI_DESTINATIONS", ""),
+  /** Folders, separated by `:`, whose files callers may name as destinations; by default one in the state folder. */
+  destinationRoots: Text("IRORI_DESTINATION_ROOTS", "").pipe(Config.orElse(() => Config.succeed(""))),
   /** How long running invocations may go on after SIGTERM; then they are cut off. */
   shutdownTimeout: Seconds("IRORI_SHUTDOWN_TIMEOUT", 30),
 
@@ -151,10 +163,24 @@ const settings = Config.all({
 })
 
 export interface Settings
-  extends Omit<Config.Success<typeof settings>, "port" | "baseImages" | "codeRoots" | "logFormat" | "nodeEnv"> {
+  extends Omit<
+    Config.Success<typeof settings>,
+    | "port"
+    | "baseImages"
+    | "codeRoots"
+    | "asyncRetryDelays"
+    | "destinations"
+    | "destinationRoots"
+    | "logFormat"
+    | "nodeEnv"
+  > {
   readonly port: number
   readonly baseImages: ReadonlyMap<string, string>
   readonly codeRoots: ReadonlyArray<string>
+  readonly asyncRetryDelays: ReadonlyArray<Duration.Duration>
+  /** URLs by ARN. */
+  readonly destinations: ReadonlyMap<string, string>
+  readonly destinationRoots: ReadonlyArray<string>
   readonly logFormat: "json" | "pretty"
   /** Every variable of the environment, for the `${NAME}` in `functions.yml`. */
   readonly environment: Readonly<Record<string, string>>
@@ -174,6 +200,30 @@ const parseBaseImages = Effect.fnUntraced(function* (text: string) {
     images.set(runtime, image)
   }
   return images
+})
+
+const parseRetryDelays = Effect.fnUntraced(function* (text: string) {
+  const parts = text.split(",").map((part) => part.trim())
+  if (parts.some((part) => !/^\d+(\.\d+)?$/.test(part))) {
+    return yield* new SettingInvalid({
+      detail: `IRORI_ASYNC_RETRY_DELAYS=${text} cannot be used: seconds, separated by commas, such as 60,120.`
+    })
+  }
+  return parts.map((part) => Duration.seconds(Number(part)))
+})
+
+const parseDestinations = Effect.fnUntraced(function* (text: string) {
+  const destinations = new Map<string, string>()
+  for (const entry of text.split(",").filter((part) => part.trim() !== "")) {
+    const [, arn, url] = /^\s*(arn:[^=\s]+)=((?:https?|file):\S+)\s*$/.exec(entry) ?? []
+    if (arn === undefined || url === undefined || !URL.canParse(url)) {
+      return yield* new SettingInvalid({
+        detail: `IRORI_DESTINATIONS: "${entry.trim()}" is not of the form arn:…=http://… or arn:…=file:///…`
+      })
+    }
+    destinations.set(arn, url)
+  }
+  return destinations
 })
 
 /** Reads the settings from `environment`: that of the process, unless a test has its own. */
@@ -204,6 +254,9 @@ export const loadSettings = Effect.fnUntraced(function* (
     port: Option.getOrElse(read.port, () => (read.role === "manager" ? 3001 : 3000)),
     baseImages: yield* parseBaseImages(read.baseImages),
     codeRoots: read.codeRoots.split(":").filter((root) => root !== ""),
+    asyncRetryDelays: yield* parseRetryDelays(read.asyncRetryDelays),
+    destinations: yield* parseDestinations(read.destinations),
+    destinationRoots: read.destinationRoots.split(":").filter((root) => root !== ""),
     environment: env
   } satisfies Settings
 })

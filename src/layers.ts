@@ -6,10 +6,12 @@ import type { Settings } from "./Config.ts"
 import { ConcurrencyGate } from "./control/ConcurrencyGate.ts"
 import { ConcurrencyLimits } from "./control/ConcurrencyLimits.ts"
 import { ControlDatabase } from "./control/Database.ts"
+import { EventInvokeConfigs } from "./control/EventInvokeConfigs.ts"
 import { FunctionStore } from "./control/FunctionStore.ts"
 import type { Owner } from "./domain/FunctionName.ts"
 import { GatewayId } from "./domain/Worker.ts"
-import { AsyncInvoker, lambdaRetries } from "./invoke/AsyncInvoker.ts"
+import type { DestinationOptions } from "./invoke/async/Destination.ts"
+import * as SqliteAsyncInvoker from "./invoke/async/SqliteAsyncInvoker.ts"
 import { FunctionBreaker } from "./invoke/FunctionBreaker.ts"
 import * as HttpWorkerClient from "./invoke/HttpWorkerClient.ts"
 import { LambdaInvoker } from "./invoke/LambdaInvoker.ts"
@@ -157,10 +159,35 @@ const controlled = (settings: Settings, state: StateFolder) =>
     Layer.provideMerge(ControlDatabase.layer(join(state.path, "control.db")))
   )
 
+const destinationsOf = (settings: Settings, state: StateFolder): DestinationOptions => ({
+  owner: ownerOf(settings),
+  mapped: settings.destinations,
+  fileRoots:
+    settings.destinationRoots.length === 0
+      ? [join(state.path, "destinations")]
+      : settings.destinationRoots.map((root) => resolve(root))
+})
+
+/** What takes events and runs them later. */
+const asynchronous = (settings: Settings, state: StateFolder) => {
+  const destinations = destinationsOf(settings, state)
+  return SqliteAsyncInvoker.layer({
+    path: join(state.path, "events.db"),
+    maxEvents: settings.maxEvents,
+    // Each of them needs a worker.
+    maxRunning: settings.maxWorkers,
+    retryDelays: settings.asyncRetryDelays,
+    maxAge: settings.asyncMaxAge,
+    maxFailed: settings.maxFailedEvents,
+    failedRetention: settings.failedEventRetention,
+    destinations
+  }).pipe(Layer.provideMerge(EventInvokeConfigs.layer(destinations)))
+}
+
 /** What invokes functions, over whatever `ProvisionClient`, `HeartbeatClient` and `WorkerClient` reach. */
 const invoking = (settings: Settings, state: StateFolder) =>
   Layer.mergeAll(
-    AsyncInvoker.layerMemory({ ...lambdaRetries, maxEvents: settings.maxEvents }),
+    asynchronous(settings, state),
     Janitor.layer({ interval: settings.heartbeatInterval }),
     WarmStart.layer({ timeout: Duration.seconds(5) }),
     PrometheusReport.layerGateway

@@ -10,6 +10,7 @@ import { isManagerPath, type ManagerServices, manager } from "../plugins/manager
 import { isLoopback, loadSettings, type Settings } from "./Config.ts"
 import { greeting } from "./greeting.ts"
 import { listen } from "./http/HttpServer.ts"
+import { AsyncInvoker } from "./invoke/AsyncInvoker.ts"
 import { layerAll, layerGateway, layerManager, managerTokenOf, ownerOf } from "./layers.ts"
 import * as Log from "./log/Log.ts"
 import { Placements } from "./provision/Placements.ts"
@@ -122,6 +123,11 @@ const stopSignal = () =>
     }
   })
 
+/** Asynchronous events, where this process has any. */
+const drainEvents = Effect.flatMap(Effect.serviceOption(AsyncInvoker), (async) =>
+  Option.isNone(async) ? Effect.void : async.value.drain
+)
+
 /** Runs until a signal comes, and answers with the exit code. */
 const main = async (): Promise<number> => {
   const stopped = stopSignal()
@@ -136,7 +142,10 @@ const main = async (): Promise<number> => {
   if (Exit.isSuccess(started)) {
     const { runtime, server, settings } = started.value
     await stopped
-    const drained = Effect.timeoutOption(server.drain, settings.shutdownTimeout)
+    const drained = Effect.timeoutOption(
+      Effect.all([server.drain, drainEvents], { concurrency: "unbounded" }),
+      settings.shutdownTimeout
+    )
     const inTime = await runtime.runPromise(drained)
     if (Option.isNone(inTime)) await runtime.runPromise(Effect.logWarning("Running invocations were cut off"))
   } else if (!Cause.hasInterruptsOnly(started.cause)) {

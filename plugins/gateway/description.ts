@@ -3,6 +3,7 @@
 import { ContainersReport } from "../../src/provision/ContainerMetrics.ts"
 import type { ApiDescription } from "../docs/openApi.ts"
 import { FunctionError, RequestError, ServiceError, ThrottledError } from "./errors.ts"
+import { FailedEventList, Gone, Redriven, RedriveRequest } from "./failedEventsOperations.ts"
 import { Health, Readiness } from "./healthOperations.ts"
 
 export const gatewayDescription: ApiDescription = {
@@ -14,8 +15,21 @@ export const gatewayDescription: ApiDescription = {
   },
   tags: [
     { name: "Invocation", description: "Running functions" },
+    { name: "Failed events", description: "Asynchronous events that failed" },
     { name: "Health", description: "Is it up?" },
     { name: "Metrics", description: "How is it doing?" }
   ],
-  schemas: { ServiceError, RequestError, ThrottledError, FunctionError, Health, Readiness, ContainersReport }
+  schemas: {
+    ServiceError,
+    RequestError,
+    ThrottledError,
+    FunctionError,
+    FailedEventList,
+    RedriveRequest,
+    Redriven,
+    DroppedEvents: Gone,
+    Health,
+    Readiness,
+    ContainersReport
+  }
 }

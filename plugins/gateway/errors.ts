@@ -26,6 +26,7 @@ import {
 } from "../../src/domain/FunctionReference.ts"
 import { ParametersInvalid } from "../../src/domain/ParametersInvalid.ts"
 import type { StartFailure } from "../../src/domain/Worker.ts"
+import { EventNotStored, EventQueueFull } from "../../src/invoke/AsyncInvoker.ts"
 import { errorDocument, timeoutDocument } from "../../src/invoke/errorDocuments.ts"
 import { CircuitOpen } from "../../src/invoke/FunctionBreaker.ts"
 import { NoCapacity, WorkerStartFailed } from "../../src/invoke/InvocationBackend.ts"
@@ -70,6 +71,8 @@ export type GatewayFailure =
   | EventTooLarge
   | PayloadNotJson
   | PayloadCutShort
+  | EventQueueFull
+  | EventNotStored
   | OperationUnknown
   | MethodRefused
   | PathUnreadable
@@ -201,6 +204,24 @@ const rows = {
   PayloadCutShort: {
     answer: (failure) => lower(400, "InvalidRequestContentException", failure.message),
     examples: {}
+  },
+  EventQueueFull: {
+    answer: (failure) =>
+      typed(
+        429,
+        "TooManyRequestsException",
+        { schema: "RequestError", value: { Type: "User", message: failure.message } },
+        { "Retry-After": "1" }
+      ),
+    examples: { "queue full": new EventQueueFull({ maxEvents: 100_000 }) }
+  },
+  EventNotStored: {
+    answer: (failure) =>
+      typed(500, "ServiceException", {
+        schema: "ServiceError",
+        value: { Type: "Service", Message: failure.message }
+      }),
+    examples: { "disk full": new EventNotStored({ isDiskFull: true, cause: "SQLITE_FULL" }) }
   },
   FunctionNotFound: {
     answer: (failure, owner) =>

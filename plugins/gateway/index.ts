@@ -3,6 +3,7 @@ import type { ManagedRuntime } from "effect"
 import { Elysia } from "elysia"
 import type { Owner } from "../../src/domain/FunctionName.ts"
 import type { AsyncInvoker } from "../../src/invoke/AsyncInvoker.ts"
+import type { FailedEvents } from "../../src/invoke/async/FailedEvents.ts"
 import type { LambdaInvoker } from "../../src/invoke/LambdaInvoker.ts"
 import type { MetricsReport } from "../../src/metrics/MetricsReport.ts"
 import type { ContainerMetrics } from "../../src/provision/ContainerMetrics.ts"
@@ -11,8 +12,10 @@ import type { FunctionRegistry } from "../../src/registry/FunctionRegistry.ts"
 import { refuseCaller } from "./auth.ts"
 import { errorResponse, Fault, OperationUnknown, PathUnreadable } from "./errors.ts"
 import { exchange } from "./exchange.ts"
+import { failedEvents } from "./failedEvents.ts"
 import { health } from "./health.ts"
 import { invoke } from "./invoke.ts"
+import { invokeAsync } from "./invokeAsync.ts"
 import { invokeWithResponseStream } from "./invokeWithResponseStream.ts"
 import { metrics } from "./metrics.ts"
 import { logFault } from "./respond.ts"
@@ -32,6 +35,7 @@ export interface GatewayOptions {
 export type GatewayServices =
   | LambdaInvoker
   | AsyncInvoker
+  | FailedEvents
   | FunctionRegistry
   | ProvisionClient
   | MetricsReport
@@ -66,6 +70,8 @@ export const gateway = (runtime: ManagedRuntime.ManagedRuntime<GatewayServices, 
     .use(metrics(runtime, options.owner))
     .use(invoke(runtime, options))
     .use(invokeWithResponseStream(runtime, options))
+    .use(invokeAsync(runtime, options))
+    .use(failedEvents(runtime, options.owner))
 
 /** What no route has answered: an unknown path, a malformed request, a bug. */
 const explain = (

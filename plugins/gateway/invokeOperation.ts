@@ -21,6 +21,8 @@ const failures = {
   PayloadTooLarge: true,
   EventTooLarge: true,
   NoCapacity: true,
+  EventQueueFull: true,
+  EventNotStored: true,
   Fault: true,
   FunctionUnusable: true,
   CircuitOpen: true,
@@ -67,7 +69,7 @@ export const invokeOperation = {
         }
       }
     },
-    202: { description: "The event is queued.", headers: everyAnswer },
+    202: { description: "The event is queued, and on the disk: it runs at least once.", headers: everyAnswer },
     204: { description: "The function exists and the request is in order. Nothing ran.", headers: everyAnswer },
     ...errorResponses(Object.keys(failures) as ReadonlyArray<keyof typeof failures>)
   }

@@ -88,5 +88,7 @@ export class FunctionConfig extends Schema.Class<FunctionConfig>("FunctionConfig
   /** The most callers that wait at once; one more is refused at once. */
   maxQueued: Schema.Int,
   /** A worker idle for this long is removed, unless `minCapacity` keeps it. */
-  idleTimeout: Schema.Duration
+  idleTimeout: Schema.Duration,
+  /** An ARN or a URL: it gets the asynchronous events that failed in the end. */
+  deadLetterTarget: Schema.optionalKey(Schema.NonEmptyString)
 }) {}

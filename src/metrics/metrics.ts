@@ -75,3 +75,38 @@ export const janitorLastSweep = Metric.gauge("irori_janitor_last_sweep_timestamp
 export const asyncEvents = Metric.gauge("irori_async_events", {
   description: "Asynchronous events that were accepted and have not finished, those waiting for a retry included."
 })
+
+/** What became of an asynchronous event, step by step. */
+export type AsyncEventStep =
+  /** It is on the disk. */
+  | "accepted"
+  /** It was not taken: there is no room, in the queue or on the disk. */
+  | "refused"
+  | "succeeded"
+  /** The function failed, and will be tried again. */
+  | "retried"
+  /** It was not run, and will be tried again. */
+  | "throttled"
+  /** It was given up. */
+  | "failed"
+  /** It was running when the process before this one ended, and runs again. */
+  | "repeated"
+
+export const asyncEventSteps = (functionName: string, outcome: AsyncEventStep) =>
+  Metric.counter("irori_async_events_total", {
+    description: "Steps of asynchronous events, by what happened.",
+    attributes: { function: functionName, outcome },
+    incremental: true
+  })
+
+export const asyncDeliveries = (outcome: "delivered" | "retried" | "given_up") =>
+  Metric.counter("irori_async_deliveries_total", {
+    description: "Attempts to tell a destination what became of an event.",
+    attributes: { outcome },
+    incremental: true
+  })
+
+/** Registered by the asynchronous invoker, which knows. */
+export const failedEvents = Metric.gauge("irori_async_failed_events", {
+  description: "Asynchronous events that failed, and are kept until somebody runs or drops them."
+})

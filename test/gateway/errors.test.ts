@@ -1,5 +1,6 @@
 import { Duration, Effect } from "effect"
 import { describe, expect, it } from "vitest"
+import { EventNotStored, EventQueueFull } from "../../src/invoke/AsyncInvoker.ts"
 import { CircuitOpen } from "../../src/invoke/FunctionBreaker.ts"
 import { NoCapacity, WorkerStartFailed } from "../../src/invoke/InvocationBackend.ts"
 import { InvocationTimedOut, type InvokeError, LambdaExecutionError } from "../../src/invoke/LambdaInvoker.ts"
@@ -100,10 +101,26 @@ describe("the gateway's errors", () => {
     expect((await failing(error)).response.headers.get("retry-after")).toBe(seconds)
   })
 
-  it("answers a full queue of events with 429", async () => {
-    const error = new NoCapacity({ functionName: hello, reason: "QueueFull" })
-    const gateway = gatewayApp({ enqueue: () => Effect.fail(error) })
-    expect((await gateway.invoke("hello", "{}", { "X-Amz-Invocation-Type": "Event" })).status).toBe(429)
+  it("answers a full queue of events with 429, and says how many are in it", async () => {
+    const gateway = gatewayApp({ enqueue: () => Effect.fail(new EventQueueFull({ maxEvents: 7 })) })
+    const response = await gateway.invoke("hello", "{}", { "X-Amz-Invocation-Type": "Event" })
+    expect(response.status).toBe(429)
+    expect(response.headers.get("x-amzn-errortype")).toBe("TooManyRequestsException")
+    expect(await response.json()).toEqual({
+      Type: "User",
+      message: "The queue of asynchronous events is full: 7 wait or run already."
+    })
+  })
+
+  it.each([
+    [true, "The event was not accepted: there is no room on the disk for the queue of asynchronous events."],
+    [false, "The event was not accepted: the queue of asynchronous events cannot be written."]
+  ])("answers an event that cannot be stored with 500, and says why", async (isDiskFull, message) => {
+    const gateway = gatewayApp({ enqueue: () => Effect.fail(new EventNotStored({ isDiskFull, cause: "secret" })) })
+    const response = await gateway.invoke("hello", "{}", { "X-Amz-Invocation-Type": "Event" })
+    expect(response.status).toBe(500)
+    expect(response.headers.get("x-amzn-errortype")).toBe("ServiceException")
+    expect(await response.json()).toEqual({ Type: "Service", Message: message })
   })
 
   it("answers a broken-off execution as an error of the function", async () => {

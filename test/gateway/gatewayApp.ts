@@ -4,6 +4,7 @@ import { gateway } from "../../plugins/gateway/index.ts"
 import { noFlow } from "../../src/domain/AnswerSink.ts"
 import type { Invocation, InvocationSink } from "../../src/domain/Invocation.ts"
 import { AsyncInvoker } from "../../src/invoke/AsyncInvoker.ts"
+import { FailedEvents } from "../../src/invoke/async/FailedEvents.ts"
 import { LambdaInvoker } from "../../src/invoke/LambdaInvoker.ts"
 import { MetricsReport } from "../../src/metrics/MetricsReport.ts"
 import { ContainerMetrics } from "../../src/provision/ContainerMetrics.ts"
@@ -24,6 +25,7 @@ interface Doubles {
   readonly invoke?: LambdaInvoker["Service"]["invoke"]
   readonly stream?: LambdaInvoker["Service"]["invokeStreaming"]
   readonly enqueue?: AsyncInvoker["Service"]["enqueue"]
+  readonly failedEvents?: Partial<FailedEvents["Service"]>
   readonly problems?: ReadonlyArray<RegistryProblem>
   readonly sync?: ProvisionClient["Service"]["sync"]
   readonly prometheus?: string
@@ -71,8 +73,10 @@ export const gatewayApp = (doubles: Doubles = {}) => {
         enqueue: (invocation) => {
           enqueued.push(invocation)
           return doubles.enqueue?.(invocation) ?? Effect.void
-        }
+        },
+        drain: Effect.void
       }),
+      Layer.mock(FailedEvents, doubles.failedEvents ?? {}),
       Layer.mock(ProvisionClient, { sync: doubles.sync ?? Effect.succeed([]) }),
       Layer.succeed(MetricsReport, { prometheus: Effect.succeed(doubles.prometheus ?? "") }),
       Layer.succeed(ContainerMetrics, { collect: doubles.collect ?? Effect.succeed({ containers: [] }) }),

@@ -2,9 +2,11 @@ import { it } from "@effect/vitest"
 import { Context, Duration, Effect, Fiber, Layer, Logger, Metric } from "effect"
 import { TestClock } from "effect/testing"
 import { describe, expect } from "vitest"
+import { EventInvokeConfigs } from "../../src/control/EventInvokeConfigs.ts"
 import type { FunctionConfig } from "../../src/domain/FunctionConfig.ts"
 import { FunctionName } from "../../src/domain/FunctionName.ts"
-import { AsyncInvoker, lambdaRetries } from "../../src/invoke/AsyncInvoker.ts"
+import { AsyncInvoker } from "../../src/invoke/AsyncInvoker.ts"
+import * as SqliteAsyncInvoker from "../../src/invoke/async/SqliteAsyncInvoker.ts"
 import { FunctionBreaker } from "../../src/invoke/FunctionBreaker.ts"
 import { InvocationBackend, NoCapacity, WorkerStartFailed } from "../../src/invoke/InvocationBackend.ts"
 import { LambdaInvoker } from "../../src/invoke/LambdaInvoker.ts"
@@ -13,6 +15,7 @@ import { MetricsReport } from "../../src/metrics/MetricsReport.ts"
 import * as PrometheusReport from "../../src/metrics/PrometheusReport.ts"
 import { PoolManager, type PoolStats } from "../../src/pool/PoolManager.ts"
 import { FunctionRegistry } from "../../src/registry/FunctionRegistry.ts"
+import { inMemory, limits } from "../support/asyncInvoking.ts"
 import { concurrencyGate } from "../support/concurrency.ts"
 import { functionConfig, hello, invocation, worker } from "../support/functions.ts"
 
@@ -54,7 +57,9 @@ const serving = Effect.fnUntraced(function* (script: Script = {}) {
     Logger.layer([])
   )
   const context = yield* Layer.build(
-    Layer.merge(PrometheusReport.layerGateway, AsyncInvoker.layerMemory({ ...lambdaRetries, maxEvents: 10 })).pipe(
+    Layer.merge(PrometheusReport.layerGateway, SqliteAsyncInvoker.layer(inMemory)).pipe(
+      Layer.provide(Layer.mock(EventInvokeConfigs, { settingsOf: () => ({}) })),
+      Layer.provide(limits()),
       Layer.provideMerge(LambdaInvoker.layer),
       Layer.provideMerge(doubles)
     )
@@ -202,10 +207,14 @@ describe("the metrics of pools, circuits and events", () => {
   it.effect("count the asynchronous events that have not finished", () =>
     Effect.gen(function* () {
       const { context, lines } = yield* serving({ send: () => Effect.never })
-      expect(yield* lines(/async/)).toEqual(["irori_async_events 0"])
+      expect(yield* lines(/async/)).toEqual(["irori_async_events 0", "irori_async_failed_events 0"])
       yield* Context.get(context, AsyncInvoker).enqueue(invocation())
       yield* Context.get(context, AsyncInvoker).enqueue(invocation())
-      expect(yield* lines(/async/)).toEqual(["irori_async_events 2"])
+      expect(yield* lines(/async/)).toEqual([
+        "irori_async_events 2",
+        "irori_async_failed_events 0",
+        'irori_async_events_total{function="hello",outcome="accepted"} 2'
+      ])
     })
   )
 })

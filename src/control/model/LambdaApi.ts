@@ -33,6 +33,8 @@ export interface Shape {
   readonly value?: Reference
   readonly enum?: ReadonlyArray<string>
   readonly pattern?: string
+  /** A value that this one holds for is taken too. */
+  readonly otherPattern?: string
   readonly min?: number
   readonly max?: number
 }
@@ -64,6 +66,8 @@ const corrections: Readonly<Record<string, Partial<Shape>>> = {
   Runtime: { enum: [] },
   InvokeMode: { enum: ["RESPONSE_STREAM", "BUFFERED"] },
   NamespacedFunctionName: { max: 140 },
+  // Beside AWS's: where AWS's services are not.
+  DestinationArn: { otherPattern: "(https?|file)://.+" },
   NamespacedStatementId: { pattern: "([a-zA-Z0-9-_]+)" }
 }
 
@@ -243,7 +247,7 @@ const broken = (shape: Shape, value: unknown): ReadonlyArray<string> => {
     ...(shape.enum === undefined || shape.enum.length === 0 || shape.enum.includes(value)
       ? []
       : [`Member must satisfy enum value set: [${shape.enum.join(", ")}]`]),
-    ...(shape.pattern === undefined || matches(shape.pattern, value)
+    ...(shape.pattern === undefined || matches(shape.pattern, value) || isOther(shape, value)
       ? []
       : [`Member must satisfy regular expression pattern: ${shape.pattern}`]),
     ...brokenLength(shape, value.length)
@@ -262,6 +266,9 @@ const brokenSize = (shape: Shape, size: number, what: "length" | "value"): Reado
 ]
 
 const compiled = new Map<string, RegExp>()
+
+const isOther = ({ otherPattern }: Shape, value: string): boolean =>
+  otherPattern !== undefined && matches(otherPattern, value)
 
 /** A pattern of the model holds for the whole value. */
 const matches = (pattern: string, value: string): boolean => {
