@@ -1,11 +1,22 @@
 /** Every operation of the control plane, by name. A noun is a file of its own and a line here. */
 import type { Effect } from "effect"
+import { aliases } from "./aliases.ts"
 import { eventInvokeConfigs } from "./eventInvokeConfigs.ts"
+import { functions } from "./functions.ts"
 import { functionUrls } from "./functionUrls.ts"
 import { permissions } from "./permissions.ts"
 import { settings } from "./settings.ts"
+import { versions } from "./versions.ts"
 
-export const handlers = { ...eventInvokeConfigs, ...functionUrls, ...permissions, ...settings }
+export const handlers = {
+  ...aliases,
+  ...functions,
+  ...versions,
+  ...eventInvokeConfigs,
+  ...functionUrls,
+  ...permissions,
+  ...settings
+}
 
 /** What the operations need, taken from their own types. */
 export type ControlServices = {
