@@ -213,10 +213,14 @@ export const make = (
         if (container.removing) return Deferred.await(container.gone)
         container.removing = true
         container.phase = "leaving"
+        const { listener } = container
         const farewell = farewellOf(container)
-        container.listener?.end(undefined, "it was stopped")
+        const endSession = () => listener?.end(undefined, "it was stopped")
+        // A runtime whose session has ended ends too, and whatever else runs in its container with it.
+        if (listener?.extensions.isActive !== true) endSession()
         const remove = Effect.gen(function* () {
           yield* farewell
+          endSession()
           // What is being made cannot be removed yet; what was refused is not there, or somebody else's.
           const { adopted, creation } = container
           // A signal that is to end it waits for as long as it is frozen, on some kernels.

@@ -136,6 +136,11 @@ export class DockerAdaptor extends Context.Service<
      */
     readonly logs: (name: string, log: ContainerLog) => Stream.Stream<LogLine, DockerError>
     /**
+     * A file or folder of a container, that need not run, as a tar archive. Holds no permit and has no time limit while
+     * it runs.
+     */
+    readonly archive: (name: string, path: string) => Stream.Stream<Uint8Array, DockerError>
+    /**
      * Subscribes to `actions` of containers with all of `labels`: those since `sinceNano`, where given, and those to
      * come. Once it has returned no event is missed. Holds no permit and has no time limit while it runs.
      */
@@ -328,6 +333,11 @@ export class DockerAdaptor extends Context.Service<
                 dial(engine, `/networks/${encodeURIComponent(network)}`, abortSignal)
               ),
               gatewayOf
+            ),
+
+          archive: (name, path) =>
+            Stream.unwrap(
+              open("archive", (engine, abortSignal) => engine.getContainer(name).getArchive({ path, abortSignal }))
             ),
 
           logs: (name, log) =>

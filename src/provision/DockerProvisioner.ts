@@ -20,6 +20,7 @@ import type { ImageSettings } from "./dockerAnswers.ts"
 import { extensionLine, extensionSetup, extensionsIn } from "./externalExtensions.ts"
 import { fingerprint } from "./fingerprint.ts"
 import { followLog } from "./followLog.ts"
+import * as ImageExtensions from "./imageExtensions.ts"
 import { Provisioner, StartFailed, WorkerGone } from "./Provisioner.ts"
 import { tcpReady } from "./tcpReady.ts"
 
@@ -62,6 +63,7 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
     Effect.gen(function* () {
       const docker = yield* DockerAdaptor
       const runtimeApi = yield* RuntimeApi
+      const imageExtensions = yield* ImageExtensions.make
       const network = options.network ?? "bridge"
       const riePort = options.riePort ?? 8080
 
@@ -188,7 +190,9 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
         settings: ImageSettings | undefined
       ) {
         if (listener === undefined) return undefined
-        const names = extensionsIn(config.layersPath)
+        const names = mayHaveOwn(config, settings)
+          ? (imageExtensions.of(settings.id) ?? [])
+          : extensionsIn(config.layersPath)
         listener.extensions.prepare(extensionSetup(config, options.owner, names))
         if (names.length === 0) return undefined
         // To the machine it is killed: what else runs in it is of no use.
@@ -233,27 +237,35 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
           if (image === undefined) return yield* noRuntime(config)
           const settings = yield* settingsOf(config, image)
           const api = config.transport === "runtime-api" ? yield* openApi(container) : undefined
-          const extendedEntryPoint = yield* prepareExtensions(container, config, image, settings)
           const createdAtMillis = yield* Clock.currentTimeMillis
-          const spec = containerSpec(config, runtime, {
-            name: container.id,
-            image,
-            network,
-            owner: options,
-            region: options.owner.region,
-            logStream: logStream(createdAtMillis, config.version),
-            user: options.user ?? "1051:1051",
-            createdAtMillis,
-            ...(gateway === undefined ? {} : { gateway }),
-            ...(settings === undefined ? {} : { settings }),
-            ...(extendedEntryPoint === undefined ? {} : { extendedEntryPoint }),
-            ...(api === undefined ? {} : { runtimeApi: `${api.host}:${api.port}` })
+          const make = Effect.gen(function* () {
+            const extendedEntryPoint = yield* prepareExtensions(container, config, image, settings)
+            const spec = containerSpec(config, runtime, {
+              name: container.id,
+              image,
+              network,
+              owner: options,
+              region: options.owner.region,
+              logStream: logStream(createdAtMillis, config.version),
+              user: options.user ?? "1051:1051",
+              createdAtMillis,
+              ...(gateway === undefined ? {} : { gateway }),
+              ...(settings === undefined ? {} : { settings }),
+              ...(extendedEntryPoint === undefined ? {} : { extendedEntryPoint }),
+              ...(api === undefined ? {} : { runtimeApi: `${api.host}:${api.port}` })
+            })
+            yield* Effect.catchIf(
+              fleet.create(container, spec),
+              (error) => error._tag === "DockerNotFound",
+              () => Effect.fail(imageNotFound(image))
+            )
           })
-          yield* Effect.catchIf(
-            fleet.create(container, spec),
-            (error) => error._tag === "DockerNotFound",
-            () => Effect.fail(imageNotFound(image))
-          )
+          yield* make
+          if (api !== undefined && mayHaveOwn(config, settings) && imageExtensions.of(settings.id) === undefined) {
+            const names = yield* imageExtensions.look(settings.id, container.id)
+            // It is to begin with them, and what it begins with cannot be changed any more.
+            if (names.length > 0) yield* Effect.andThen(docker.remove(container.id), make)
+          }
           const address = yield* run(container, config)
           container.listener?.admit(address)
           yield* api === undefined ? listening(container, address, limit) : initialized(container, limit)
@@ -337,6 +349,10 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
       })
     })
   )
+
+/** Layers hide what an image has in `/opt`, and base images have nothing there. */
+const mayHaveOwn = (config: FunctionConfig, settings: ImageSettings | undefined): settings is ImageSettings =>
+  config.layersPath === undefined && settings !== undefined
 
 const failed = (failure: StartFailure) => new StartFailed({ failure })
 

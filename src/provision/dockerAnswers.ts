@@ -3,6 +3,8 @@ import { Option, Schema } from "effect"
 
 /** What an image says about how it is run. */
 export interface ImageSettings {
+  /** Of its contents. */
+  readonly id: string
   readonly entryPoint: ReadonlyArray<string>
   readonly command: ReadonlyArray<string>
   readonly environment: Readonly<Record<string, string>>
@@ -10,6 +12,7 @@ export interface ImageSettings {
 }
 
 const Image = Schema.Struct({
+  Id: Schema.String,
   Config: Schema.Struct({
     Entrypoint: Schema.optionalKey(Schema.NullOr(Schema.Array(Schema.String))),
     Cmd: Schema.optionalKey(Schema.NullOr(Schema.Array(Schema.String))),
@@ -26,6 +29,7 @@ export const settingsOf = (found: unknown): ImageSettings => {
     return [name, value.join("=")]
   })
   return {
+    id: image._tag === "Some" ? image.value.Id : "",
     entryPoint: Entrypoint ?? [],
     command: Cmd ?? [],
     environment: Object.fromEntries(environment),

@@ -119,7 +119,7 @@ export class ExtensionHost {
    * the worker instead, the event has not begun.
    */
   deliver(event: RuntimeEvent, done: Done, send: (done: Done) => void): void {
-    if (this.#ended !== undefined) send(done)
+    if (this.#ended !== undefined) done({ _tag: "Lost", began: false, exit: undefined, why: "the worker is ending" })
     else if (this.#underWay === undefined) this.#begin(event, done, send)
     else this.#held = { event, done, send }
   }

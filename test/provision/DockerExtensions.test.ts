@@ -12,25 +12,11 @@ import { answer, deliver } from "../support/delivery.ts"
 import { namesWith } from "../support/docker.ts"
 import { codeFolder, dockerLayer, labelOf, newInstance, nodeFunction } from "../support/dockerSubjects.ts"
 import { nodeBaseImage } from "../support/images.ts"
-import { nodeImages } from "../support/lambdaImages.ts"
+import { imageWithExtension, nodeImages } from "../support/lambdaImages.ts"
 import { type WorkerLine, workerLog } from "../support/workerLog.ts"
 
 const baseImage = await nodeBaseImage()
 const images = await nodeImages()
-const why = "missing" in baseImage ? baseImage.missing : "missing" in images ? images.missing : undefined
-
-const code = codeFolder({
-  "index.mjs": `
-import { readFileSync, statfsSync } from "node:fs"
-import { hostname } from "node:os"
-const blocks = statfsSync("/tmp")
-export const handler = async (event) => {
-  if (event.wait) await new Promise((done) => setTimeout(done, event.wait))
-  console.log("handled")
-  return { layer: readFileSync("/opt/layer.txt", "utf8"), tmpMegabytes: (blocks.blocks * blocks.bsize) / 1048576 }
-}`
-})
-
 /** Subscribes to telemetry at its own address; prints what it gets of everything. */
 const watcher = `#!/usr/bin/node
 const http = require("node:http")
@@ -66,6 +52,21 @@ const main = async () => {
 main()
 `
 
+const extended = "missing" in images ? images : await imageWithExtension(images.names.working, "watcher", watcher)
+const why = "missing" in baseImage ? baseImage.missing : "missing" in images ? images.missing : undefined
+
+const code = codeFolder({
+  "index.mjs": `
+import { readFileSync, statfsSync } from "node:fs"
+import { hostname } from "node:os"
+const blocks = statfsSync("/tmp")
+export const handler = async (event) => {
+  if (event.wait) await new Promise((done) => setTimeout(done, event.wait))
+  console.log("handled")
+  return { layer: readFileSync("/opt/layer.txt", "utf8"), tmpMegabytes: (blocks.blocks * blocks.bsize) / 1048576 }
+}`
+})
+
 const layers = mkdtempSync(join(tmpdir(), "irori-layers-"))
 chmodSync(layers, 0o755)
 mkdirSync(join(layers, "extensions"))
@@ -78,7 +79,7 @@ afterAll(() => {
 })
 
 describe("a container", () => {
-  if ("missing" in baseImage || "missing" in images) {
+  if ("missing" in baseImage || "missing" in images || "missing" in extended) {
     it.skip(`is not tested here: ${why}`)
     return
   }
@@ -136,6 +137,22 @@ describe("a container", () => {
       const outcome = yield* deliver(worker, { wait: 60_000 })
       expect(outcome).toMatchObject({ _tag: "Lost", began: true, lastWords: { errorType: "Extension.Crash" } })
       expect((yield* PubSub.take(subscription)).id).toBe(worker.id)
+    }))
+
+  test("starts the extensions that the image has itself, beside a runtime that is the image's", (lines) =>
+    Effect.gen(function* () {
+      const {
+        handler: _,
+        runtime: __,
+        ...settings
+      } = nodeFunction(code.path, "x.y", { code: new CodeImage({ uri: extended.name }) })
+      const { start, stop } = yield* Provisioner
+      const config = new FunctionConfig(settings)
+      for (const worker of [yield* start(config), yield* start(config)]) {
+        expect((yield* answer(worker)).body).toMatchObject({ calls: 1 })
+        yield* stop(worker.id)
+      }
+      expect((yield* logged(lines, "watched SHUTDOWN spindown"))?.annotations).toMatchObject({ extension: "watcher" })
     }))
 
   test("is run as the function says where that differs from its image", () =>

@@ -182,6 +182,18 @@ describe("ExtensionHost", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.effect("takes no event any more once it says farewell, and lets the runtime be", () =>
+    Effect.gen(function* () {
+      const { deliver, host, respond, runtimeNext, seen } = yield* ready
+      deliver("r-1")
+      yield* Effect.forkChild(host.farewell(Effect.void), { startImmediately: true })
+      respond("r-1")
+      runtimeNext()
+      deliver("r-2")
+      expect(seen).toEqual(["extension r-1", "runtime r-1", "answered r-1", "lost r-2 false"])
+    }).pipe(Effect.scoped)
+  )
+
   it.effect("waits no longer than its extensions take", () =>
     Effect.gen(function* () {
       const { host, seen } = yield* ready

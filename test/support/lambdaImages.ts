@@ -43,6 +43,21 @@ export const nodeImages = async (): Promise<LambdaImages> =>
 export const ricImages = async (): Promise<LambdaImages> =>
   layered("lambda-ric", await ricImage(), ["COPY node /function"])
 
+/** The image with an extension in it. */
+export const imageWithExtension = async (base: string, name: string, program: string): Promise<TestImage> => {
+  const context = mkdtempSync(join(tmpdir(), "irori-context-"))
+  try {
+    writeFileSync(join(context, name), program)
+    chmodSync(join(context, name), 0o755)
+    const tag = createHash("sha256").update([base, name, program].join("\n")).digest("hex").slice(0, 16)
+    const image = `irori-test/lambda-extended:${tag}`
+    await build(image, context, [`FROM ${base}`, `COPY ${name} /opt/extensions/${name}`])
+    return { name: image }
+  } finally {
+    rmSync(context, { recursive: true, force: true })
+  }
+}
+
 const layered = async (repository: string, base: TestImage, steps: ReadonlyArray<string>): Promise<LambdaImages> => {
   if ("missing" in base) return base
   const context = mkdtempSync(join(tmpdir(), "irori-context-"))
