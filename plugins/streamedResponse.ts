@@ -14,8 +14,8 @@ export interface StreamedAnswer<A, E, Head extends AnswerHead> {
   readonly head: (head: Head) => ResponseInit
   /** A piece as it is sent. */
   readonly frame: (piece: Uint8Array) => Uint8Array
-  /** What is sent last of an answer that had begun. */
-  readonly last: (exit: Exit.Exit<A, E>) => Uint8Array
+  /** What is sent last of an answer that had begun; undefined cuts it off, where nothing else can say that it failed. */
+  readonly last: (exit: Exit.Exit<A, E>) => Uint8Array | undefined
   /** The response where nothing had begun. */
   readonly whole: (exit: Exit.Exit<A, E>) => Response
 }
@@ -72,10 +72,13 @@ class Body {
     if ((controller.desiredSize ?? 0) <= 0) this.#flow.pause()
   }
 
-  end(last: Uint8Array): void {
+  end(last: Uint8Array | undefined): void {
     // What makes the answer is done: there is nothing left to slow.
-    if (last.length > 0) this.#controller?.enqueue(last)
-    this.#controller?.close()
+    if (last === undefined) this.#controller?.error(new Error("The answer broke off"))
+    else {
+      if (last.length > 0) this.#controller?.enqueue(last)
+      this.#controller?.close()
+    }
     this.#controller = undefined
   }
 }

@@ -50,22 +50,30 @@ export const exchange = (runtime: ManagedRuntime.ManagedRuntime<never, never>) =
       set.headers["X-Amzn-Trace-Id"] = formatTraceId(trace)
     })
     .onAfterResponse({ as: "global" }, ({ request, path, set, responseValue }) => {
-      const { requestId, trace, clientIp, startedMillis } = exchangeOf(request)
-      log({
-        trace_id: trace.root,
-        aws_request_id: requestId,
-        method: request.method,
-        path,
-        status: responseValue instanceof Response ? responseValue.status : (set.status ?? 200),
-        latency_ms: Math.round((performance.now() - startedMillis) * 100) / 100,
-        user_agent: request.headers.get("user-agent") ?? "",
-        client_ip: clientIp
-      })
+      log(request, path, responseValue instanceof Response ? responseValue.status : (set.status ?? 200))
     })
 }
 
+/** Writes the access log's line of one request. */
+export const accessLog = (runtime: ManagedRuntime.ManagedRuntime<never, never>) => {
+  const write = entryLog(runtime)
+  return (request: Request, path: string, status: number | string): void => {
+    const { requestId, trace, clientIp, startedMillis } = exchangeOf(request)
+    write({
+      trace_id: trace.root,
+      aws_request_id: requestId,
+      method: request.method,
+      path,
+      status,
+      latency_ms: Math.round((performance.now() - startedMillis) * 100) / 100,
+      user_agent: request.headers.get("user-agent") ?? "",
+      client_ip: clientIp
+    })
+  }
+}
+
 /** The log's own way for entries, looked up with the first one: the runtime may not be ready before. */
-const accessLog = (runtime: ManagedRuntime.ManagedRuntime<never, never>): ((entry: AccessEntry) => void) => {
+const entryLog = (runtime: ManagedRuntime.ManagedRuntime<never, never>): ((entry: AccessEntry) => void) => {
   const throughLogger = (entry: AccessEntry) => {
     runtime.runFork(Effect.logInfo(messageOf(entry)).pipe(Effect.annotateLogs({ ...entry })))
   }

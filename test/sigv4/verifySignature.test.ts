@@ -1,43 +1,12 @@
-import { createHash, createHmac } from "node:crypto"
-import { SignatureV4 } from "@smithy/signature-v4"
 import { Result } from "effect"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import type { SignedRequest } from "../../src/sigv4/canonicalRequest.ts"
 import { verifySignature } from "../../src/sigv4/verifySignature.ts"
+import { encodeQuery, type Plain, sign } from "../support/sigv4.ts"
 
 const secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 const now = Date.UTC(2015, 7, 30, 12, 36, 0)
-
-/** As AWS's client wants one. */
-class Sha256 {
-  readonly #hash
-  constructor(key?: Uint8Array | string) {
-    this.#hash = key === undefined ? createHash("sha256") : createHmac("sha256", key)
-  }
-  update(data: Uint8Array | string) {
-    this.#hash.update(data)
-  }
-  digest() {
-    return Promise.resolve(new Uint8Array(this.#hash.digest()))
-  }
-  reset() {}
-}
-
-const signer = new SignatureV4({
-  service: "lambda",
-  region: "us-east-1",
-  credentials: { accessKeyId: "AKIDEXAMPLE", secretAccessKey: secret },
-  sha256: Sha256 as never
-})
-
-interface Plain {
-  readonly method: string
-  readonly path: string
-  readonly query: Record<string, string | Array<string>>
-  readonly headers: Record<string, string>
-  readonly body: string
-}
 
 const plain = (settings: Partial<Plain> = {}): Plain => ({
   method: "POST",
@@ -48,24 +17,21 @@ const plain = (settings: Partial<Plain> = {}): Plain => ({
   ...settings
 })
 
-const encodeQuery = (query: Plain["query"]) =>
-  Object.entries(query)
-    .flatMap(([name, value]) => [value].flat().map((item) => `${encodeURIComponent(name)}=${encodeURIComponent(item)}`))
-    .join("&")
-
 /** What arrives of a request that AWS's own client has signed. */
 const signed = async (settings: Partial<Plain> = {}, presign = false): Promise<SignedRequest> => {
-  const request = { ...plain(settings), protocol: "http:", hostname: "abc" } as never
-  const options = { signingDate: new Date(now) }
-  const done = (await (presign
-    ? signer.presign(request, { ...options, expiresIn: 600 })
-    : signer.sign(request, options))) as unknown as Plain
+  const given = plain(settings)
+  const done = await sign(given, {
+    accessKeyId: "AKIDEXAMPLE",
+    secretAccessKey: secret,
+    date: new Date(now),
+    ...(presign ? { expires: 600 } : {})
+  })
   return {
     method: done.method,
     path: done.path,
     query: encodeQuery(done.query),
     headers: new Headers(done.headers),
-    body: new TextEncoder().encode(plain(settings).body)
+    body: new TextEncoder().encode(given.body)
   }
 }
 
