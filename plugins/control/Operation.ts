@@ -3,9 +3,12 @@ import type {
   AddLayerVersionPermissionRequest,
   AddPermissionRequest,
   CreateAliasRequest,
+  CreateEventSourceMappingRequest,
   CreateFunctionRequest,
   CreateFunctionUrlConfigRequest,
   DeleteAliasRequest,
+  DeleteEventSourceMappingRequest,
+  DeleteFunctionCodeSigningConfigRequest,
   DeleteFunctionConcurrencyRequest,
   DeleteFunctionEventInvokeConfigRequest,
   DeleteFunctionRequest,
@@ -14,6 +17,7 @@ import type {
   DeleteProvisionedConcurrencyConfigRequest,
   GetAccountSettingsRequest,
   GetAliasRequest,
+  GetEventSourceMappingRequest,
   GetFunctionCodeSigningConfigRequest,
   GetFunctionConcurrencyRequest,
   GetFunctionConfigurationRequest,
@@ -39,6 +43,7 @@ import type {
   ListVersionsByFunctionRequest,
   PublishLayerVersionRequest,
   PublishVersionRequest,
+  PutFunctionCodeSigningConfigRequest,
   PutFunctionConcurrencyRequest,
   PutFunctionEventInvokeConfigRequest,
   PutFunctionRecursionConfigRequest,
@@ -49,6 +54,7 @@ import type {
   TagResourceRequest,
   UntagResourceRequest,
   UpdateAliasRequest,
+  UpdateEventSourceMappingRequest,
   UpdateFunctionCodeRequest,
   UpdateFunctionConfigurationRequest,
   UpdateFunctionEventInvokeConfigRequest,
@@ -63,9 +69,12 @@ export interface OperationInputs {
   AddLayerVersionPermission: AddLayerVersionPermissionRequest
   AddPermission: AddPermissionRequest
   CreateAlias: CreateAliasRequest
+  CreateEventSourceMapping: CreateEventSourceMappingRequest
   CreateFunction: CreateFunctionRequest
   CreateFunctionUrlConfig: CreateFunctionUrlConfigRequest
   DeleteAlias: DeleteAliasRequest
+  DeleteFunctionCodeSigningConfig: DeleteFunctionCodeSigningConfigRequest
+  DeleteEventSourceMapping: DeleteEventSourceMappingRequest
   DeleteFunction: DeleteFunctionRequest
   DeleteFunctionConcurrency: DeleteFunctionConcurrencyRequest
   DeleteFunctionEventInvokeConfig: DeleteFunctionEventInvokeConfigRequest
@@ -74,6 +83,7 @@ export interface OperationInputs {
   DeleteProvisionedConcurrencyConfig: DeleteProvisionedConcurrencyConfigRequest
   GetAccountSettings: GetAccountSettingsRequest
   GetAlias: GetAliasRequest
+  GetEventSourceMapping: GetEventSourceMappingRequest
   GetFunction: GetFunctionRequest
   GetFunctionCodeSigningConfig: GetFunctionCodeSigningConfigRequest
   GetFunctionConcurrency: GetFunctionConcurrencyRequest
@@ -99,6 +109,7 @@ export interface OperationInputs {
   ListVersionsByFunction: ListVersionsByFunctionRequest
   PublishLayerVersion: PublishLayerVersionRequest
   PublishVersion: PublishVersionRequest
+  PutFunctionCodeSigningConfig: PutFunctionCodeSigningConfigRequest
   PutFunctionConcurrency: PutFunctionConcurrencyRequest
   PutFunctionEventInvokeConfig: PutFunctionEventInvokeConfigRequest
   PutFunctionRecursionConfig: PutFunctionRecursionConfigRequest
@@ -109,6 +120,7 @@ export interface OperationInputs {
   TagResource: TagResourceRequest
   UntagResource: UntagResourceRequest
   UpdateAlias: UpdateAliasRequest
+  UpdateEventSourceMapping: UpdateEventSourceMappingRequest
   UpdateFunctionCode: UpdateFunctionCodeRequest
   UpdateFunctionConfiguration: UpdateFunctionConfigurationRequest
   UpdateFunctionEventInvokeConfig: UpdateFunctionEventInvokeConfigRequest

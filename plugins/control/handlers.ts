@@ -1,11 +1,15 @@
 /** Every operation of the control plane, by name. A noun is a file of its own and a line here. */
 import type { Effect } from "effect"
 import { aliases } from "./aliases.ts"
+import { concurrency } from "./concurrency.ts"
 import { eventInvokeConfigs } from "./eventInvokeConfigs.ts"
+import { eventSourceMappings } from "./eventSourceMappings.ts"
 import { functions } from "./functions.ts"
 import { functionUrls } from "./functionUrls.ts"
+import { layers } from "./layers.ts"
 import { permissions } from "./permissions.ts"
 import { settings } from "./settings.ts"
+import { tags } from "./tags.ts"
 import { versions } from "./versions.ts"
 
 export const handlers = {
@@ -15,6 +19,10 @@ export const handlers = {
   ...eventInvokeConfigs,
   ...functionUrls,
   ...permissions,
+  ...concurrency,
+  ...layers,
+  ...tags,
+  ...eventSourceMappings,
   ...settings
 }
 

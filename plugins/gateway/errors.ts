@@ -7,6 +7,7 @@
 import { Duration, Schema } from "effect"
 import { InputMalformed } from "../../src/control/model/LambdaApi.ts"
 import {
+  CodeSigningConfigNotFound,
   CodeStorageExceeded,
   InvalidParameterValue,
   PolicyLengthExceeded,
@@ -381,6 +382,14 @@ const rows = {
   ProvisionedConcurrencyConfigNotFound: {
     answer: (failure) => lower(404, "ProvisionedConcurrencyConfigNotFoundException", failure.message),
     examples: { "nothing provisioned": new ProvisionedConcurrencyConfigNotFound() }
+  },
+  CodeSigningConfigNotFound: {
+    answer: (failure) => upper(404, "CodeSigningConfigNotFoundException", failure.message),
+    examples: {
+      "no such code signing configuration": new CodeSigningConfigNotFound({
+        arn: "arn:aws:lambda:us-east-1:123456789012:code-signing-config:csc-0123456789abcdef0"
+      })
+    }
   },
   RequestTooLarge: {
     answer: (failure) => bare(413, "RequestEntityTooLargeException", failure.message),

@@ -5,5 +5,7 @@ export const dependentTables: ReadonlyArray<string> = [
   "tags",
   "function_urls",
   "policies",
+  "recursion_configs",
+  "runtime_management",
   "event_invoke_configs"
 ]

@@ -50,6 +50,15 @@ export class ProvisionedConcurrencyConfigNotFound extends Schema.TaggedError<Pro
   }
 }
 
+export class CodeSigningConfigNotFound extends Schema.TaggedError<CodeSigningConfigNotFound>()(
+  "CodeSigningConfigNotFound",
+  { arn: Schema.String }
+) {
+  override get message() {
+    return `The code signing configuration cannot be found. Check that the provided configuration is not deleted: ${this.arn}.`
+  }
+}
+
 /** The code, zipped, or the whole request. */
 export class RequestTooLarge extends Schema.TaggedError<RequestTooLarge>()("RequestTooLarge", {
   detail: Schema.String
@@ -83,3 +92,4 @@ export type Refusal =
   | RequestTooLarge
   | PolicyLengthExceeded
   | CodeStorageExceeded
+  | CodeSigningConfigNotFound

@@ -8,7 +8,7 @@
 import { Clock, Context, Deferred, Duration, Effect, FiberSet, Layer, Schedule } from "effect"
 import type { FunctionConfig } from "../domain/FunctionConfig.ts"
 import type { FunctionName } from "../domain/FunctionName.ts"
-import type { Worker, WorkerId } from "../domain/Worker.ts"
+import type { StartFailure, Worker, WorkerId } from "../domain/Worker.ts"
 import { InvocationBackend, NoCapacity, WorkerStartFailed } from "../invoke/InvocationBackend.ts"
 import { fingerprint } from "../provision/fingerprint.ts"
 import { ProvisionClient } from "../provision/ProvisionClient.ts"
@@ -27,6 +27,8 @@ export interface PoolStats {
   readonly starting: number
   readonly waiting: number
   readonly maxCapacity: number
+  /** Why the last start failed, until one succeeds or the function is changed. */
+  readonly startFailure?: StartFailure
 }
 
 export interface PoolOptions {
@@ -72,6 +74,7 @@ interface Entry {
   config: FunctionConfig
   readonly pool: WorkerPool<Waiter>
   readonly warmth: Warmth | undefined
+  startFailure: StartFailure | undefined
 }
 
 /** How often the removal of a worker is tried again, until it is gone. */
@@ -109,7 +112,7 @@ const make = Effect.fnUntraced(function* (options: PoolOptions) {
     if (entry === undefined) {
       const pool = new WorkerPool<Waiter>(limitsOf(config), budget)
       const warmth = options.warmth === undefined ? undefined : new Warmth(options.warmth)
-      const created: Entry = { key, config, pool, warmth }
+      const created: Entry = { key, config, pool, warmth, startFailure: undefined }
       entries.set(key, created)
       return created
     }
@@ -119,6 +122,7 @@ const make = Effect.fnUntraced(function* (options: PoolOptions) {
       entry.config = config
       // Where a worker would be made of the same, those there are will do.
       const same = fingerprint(before) === fingerprint(config)
+      if (!same) entry.startFailure = undefined
       perform(entry, same ? entry.pool.resize(limitsOf(config)) : entry.pool.configure(limitsOf(config)))
     }
     return entry
@@ -177,8 +181,9 @@ const make = Effect.fnUntraced(function* (options: PoolOptions) {
 
   const start = (entry: Entry, epoch: number) => {
     const since = now()
-    const failed = (failure: WorkerStartFailed["failure"]) =>
+    const failed = (failure: StartFailure) =>
       Effect.sync(() => {
+        entry.startFailure = failure
         perform(entry, entry.pool.startFailed(epoch, failure))
         feed()
       })
@@ -187,6 +192,7 @@ const make = Effect.fnUntraced(function* (options: PoolOptions) {
         onSuccess: (worker) =>
           Effect.sync(() => {
             // However fast the clock says it was, no start is for nothing.
+            entry.startFailure = undefined
             priorities.started(entry.key, Math.max(1, now() - since), entry.config.memoryMegabytes)
             perform(entry, entry.pool.started(worker, epoch, now()))
           }),
@@ -401,12 +407,13 @@ const refusalError = (functionName: FunctionName, refusal: Refusal) =>
     ? new WorkerStartFailed({ functionName, failure: refusal.failure })
     : new NoCapacity({ functionName, reason: refusal._tag })
 
-const statsOf = ({ config, pool }: Entry): PoolStats => ({
+const statsOf = ({ config, pool, startFailure }: Entry): PoolStats => ({
   functionName: config.name,
   version: config.version,
   idle: pool.idle,
   lent: pool.lent,
   starting: pool.starting,
   waiting: pool.waiting,
-  maxCapacity: config.maxCapacity
+  maxCapacity: config.maxCapacity,
+  ...(startFailure === undefined ? {} : { startFailure })
 })
