@@ -10,6 +10,7 @@ import {
 } from "@aws-sdk/client-lambda"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { codeFolder } from "../support/codeFolder.ts"
+import { denoCommand } from "../support/deno.ts"
 import { newStateDir, start } from "../support/household.ts"
 import type { Irori } from "../support/irori.ts"
 import { invoke, lambdaClient, lambdas } from "../support/lambdas.ts"
@@ -32,6 +33,11 @@ const environment = { IRORI_PROVISIONER: "process", IRORI_FUNCTIONS_DIR: lambdas
 
 const oneProcess = async () => {
   const irori = await start(environment)
+  return { gateway: irori, pids: [irori.pid] }
+}
+
+const onDeno = async () => {
+  const irori = await start({ ...environment, DENO_NO_UPDATE_CHECK: "1" }, { command: denoCommand ?? [] })
   return { gateway: irori, pids: [irori.pid] }
 }
 
@@ -72,8 +78,14 @@ const read = async (client: LambdaClient, order: Order = {}, settings: Parameter
 
 describe.each([
   ["one process", oneProcess],
-  ["a gateway and a manager", twoProcesses]
+  ["a gateway and a manager", twoProcesses],
+  ["one process on Deno", onDeno]
 ] as const)("streamed answers of %s", (_, launch) => {
+  if (launch === onDeno && denoCommand === undefined) {
+    it.skip("are not tested here: the package `deno` is not installed")
+    return
+  }
+
   let gateway: Irori
   let pids: ReadonlyArray<number>
   let client: LambdaClient
