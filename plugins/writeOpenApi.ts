@@ -1,7 +1,7 @@
 /** Writes `openapi/` out of the routes: `bun run openapi`. Nothing is served, and no function is run. */
 import { mkdir, writeFile } from "node:fs/promises"
 import { dirname } from "node:path"
-import { Layer, ManagedRuntime } from "effect"
+import { Effect, Layer, ManagedRuntime } from "effect"
 import { stringify } from "yaml"
 import { AsyncInvoker } from "../src/invoke/AsyncInvoker.ts"
 import { FailedEvents } from "../src/invoke/async/FailedEvents.ts"
@@ -11,6 +11,8 @@ import { ContainerMetrics } from "../src/provision/ContainerMetrics.ts"
 import { Manager } from "../src/provision/Manager.ts"
 import { ProvisionClient } from "../src/provision/ProvisionClient.ts"
 import { FunctionRegistry } from "../src/registry/FunctionRegistry.ts"
+import type { ControlServices } from "./control/handlers.ts"
+import { control } from "./control/index.ts"
 import { openApiDocument } from "./docs/openApi.ts"
 import { gatewayDescription } from "./gateway/description.ts"
 import { gateway } from "./gateway/index.ts"
@@ -18,6 +20,10 @@ import { managerDescription } from "./manager/description.ts"
 import { manager } from "./manager/index.ts"
 
 const measuring = [Layer.mock(MetricsReport, {}), Layer.mock(ContainerMetrics, {})] as const
+
+const controlServices: Layer.Layer<ControlServices> = Layer.effectContext(Effect.die("The routes are not asked."))
+
+const owner = { region: "us-east-1", accountId: "123456789012" }
 
 /** The routes are there to be described only. */
 const gatewayRoutes = () =>
@@ -32,8 +38,8 @@ const gatewayRoutes = () =>
         FunctionRegistry.layerMemory([])
       )
     ),
-    { owner: { region: "us-east-1", accountId: "123456789012" }, maxPayloadBytes: 6_291_456, maxEventBytes: 1_048_576 }
-  )
+    { owner, maxPayloadBytes: 6_291_456, maxEventBytes: 1_048_576 }
+  ).use(control(ManagedRuntime.make(controlServices), { owner }))
 
 const managerRoutes = () =>
   manager(ManagedRuntime.make(Layer.mergeAll(Layer.mock(Manager, {}), ...measuring)), { token: "" })

@@ -77,6 +77,12 @@ const settings = Config.all({
 
   /** Invocations of all functions together that may run at once; of these, 100 can never be reserved for one. */
   accountConcurrency: Whole("IRORI_ACCOUNT_CONCURRENCY", 1000),
+  /**
+   * What comes after the region in the host of function URLs: a host, with a port and `https://` before it where callers
+   * reach this server by others than its own.
+   */
+  functionUrlDomain: Text("IRORI_URL_DOMAIN", "localhost"),
+
   /** Workers a function may have at once, unless it says otherwise. */
   maxCapacity: Whole("DEFAULT_MAX_CAPACITY", 10),
   /** Workers of a function kept warm, unless it says otherwise. */

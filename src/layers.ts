@@ -4,10 +4,8 @@ import { join, resolve } from "node:path"
 import { Duration, Effect, Layer, Option, Schema } from "effect"
 import type { Settings } from "./Config.ts"
 import { ConcurrencyGate } from "./control/ConcurrencyGate.ts"
-import { ConcurrencyLimits } from "./control/ConcurrencyLimits.ts"
-import { ControlDatabase } from "./control/Database.ts"
 import { EventInvokeConfigs } from "./control/EventInvokeConfigs.ts"
-import { FunctionStore } from "./control/FunctionStore.ts"
+import { operations, registry } from "./controlLayers.ts"
 import type { Owner } from "./domain/FunctionName.ts"
 import { GatewayId } from "./domain/Worker.ts"
 import type { DestinationOptions } from "./invoke/async/Destination.ts"
@@ -42,7 +40,6 @@ import { Placements } from "./provision/Placements.ts"
 import * as ProcessContainerMetrics from "./provision/ProcessContainerMetrics.ts"
 import * as ProcessProvisioner from "./provision/ProcessProvisioner.ts"
 import type { Provisioner } from "./provision/Provisioner.ts"
-import * as FolderFunctionRegistry from "./registry/FolderFunctionRegistry.ts"
 import { RuntimeApi } from "./runtime-api/RuntimeApi.ts"
 import type { StateFolder } from "./StateFolder.ts"
 
@@ -58,15 +55,6 @@ export const ownerOf = ({ accountId, region }: Settings): Owner => ({ accountId,
 /** What gateway and manager know each other by: the setting, or else what the state folder keeps. */
 export const managerTokenOf = (settings: Settings, state: StateFolder): string =>
   Option.getOrElse(settings.managerToken, () => state.managerToken)
-
-const registry = (settings: Settings) =>
-  FolderFunctionRegistry.layer({
-    folder: settings.functionsDir,
-    defaults: settings,
-    maxTimeout: settings.invokeTimeout,
-    watch: true,
-    environment: settings.environment
-  })
 
 /** Fails where there is no engine to run containers on: better at the start than at the first invocation. */
 const engineReady = Layer.effectDiscard(
@@ -152,13 +140,6 @@ const warmth = ({ adaptiveKeepAlive, maxSpares }: Settings): WarmthOptions => ({
   ...(maxSpares > 0 ? { spares: { maxSpares, windowMillis: 60_000, hotCalls: 10 } } : {})
 })
 
-/** What the API sets, in the state folder. */
-const controlled = (settings: Settings, state: StateFolder) =>
-  ConcurrencyLimits.layer({ accountConcurrency: settings.accountConcurrency }).pipe(
-    Layer.provideMerge(FunctionStore.layer),
-    Layer.provideMerge(ControlDatabase.layer(join(state.path, "control.db")))
-  )
-
 const destinationsOf = (settings: Settings, state: StateFolder): DestinationOptions => ({
   owner: ownerOf(settings),
   mapped: settings.destinations,
@@ -188,6 +169,7 @@ const asynchronous = (settings: Settings, state: StateFolder) => {
 const invoking = (settings: Settings, state: StateFolder) =>
   Layer.mergeAll(
     asynchronous(settings, state),
+    operations(settings),
     Janitor.layer({ interval: settings.heartbeatInterval }),
     WarmStart.layer({ timeout: Duration.seconds(5) }),
     PrometheusReport.layerGateway
@@ -201,8 +183,7 @@ const invoking = (settings: Settings, state: StateFolder) =>
       })
     ),
     Layer.provideMerge(pools(settings)),
-    Layer.provideMerge(registry(settings)),
-    Layer.provideMerge(controlled(settings, state))
+    Layer.provideMerge(registry(settings, state))
   )
 
 /** Gateway and manager in one process, with no hop between them. */

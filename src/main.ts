@@ -2,12 +2,16 @@
 import process from "node:process"
 import { Cause, Effect, Exit, Layer, ManagedRuntime, Option, Scope } from "effect"
 import { type AnyElysia, Elysia } from "elysia"
+import { code } from "../plugins/control/code.ts"
+import type { ControlServices } from "../plugins/control/handlers.ts"
+import { control } from "../plugins/control/index.ts"
 import { type DocumentedApi, docs } from "../plugins/docs/index.ts"
 import { gatewayDescription } from "../plugins/gateway/description.ts"
 import { type GatewayServices, gateway } from "../plugins/gateway/index.ts"
 import { managerDescription } from "../plugins/manager/description.ts"
 import { isManagerPath, type ManagerServices, manager } from "../plugins/manager/index.ts"
 import { isLoopback, loadSettings, type Settings } from "./Config.ts"
+import type { CodeLinks } from "./control/CodeLinks.ts"
 import { greeting } from "./greeting.ts"
 import { listen } from "./http/HttpServer.ts"
 import { AsyncInvoker } from "./invoke/AsyncInvoker.ts"
@@ -18,7 +22,7 @@ import { FunctionRegistry } from "./registry/FunctionRegistry.ts"
 import { openStateFolder, type StateFolder } from "./StateFolder.ts"
 
 /** More than any limit of Lambda's, so that what is too large is refused in Lambda's words. */
-const maxBodyBytes = 64 * 1024 * 1024
+const maxBodyBytes = 80 * 1024 * 1024
 
 type Runtime<R> = ManagedRuntime.ManagedRuntime<R, never>
 
@@ -29,16 +33,19 @@ const compose = Effect.fnUntraced(function* (settings: Settings, state: StateFol
     format: settings.logFormat,
     level: settings.logLevel
   })
-  const gatewayApi = (runtime: Runtime<GatewayServices>): DocumentedApi => ({
+  const owner = ownerOf(settings)
+  const gatewayApi = (runtime: Runtime<GatewayServices | ControlServices | CodeLinks>): DocumentedApi => ({
     name: "gateway",
     title: "Lambda API",
     app: gateway(runtime, {
-      owner: ownerOf(settings),
+      owner,
       maxPayloadBytes: settings.maxPayloadBytes,
       maxEventBytes: settings.maxEventBytes,
       ...(Option.isSome(settings.apiKey) ? { apiKey: settings.apiKey.value } : {}),
       isForeign: isManagerPath
-    }),
+    })
+      .use(control(runtime, { owner }))
+      .use(code(runtime, owner)),
     description: gatewayDescription
   })
   const managerApi = (runtime: Runtime<ManagerServices>): DocumentedApi => ({
