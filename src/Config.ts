@@ -4,7 +4,9 @@
  */
 import { availableParallelism, totalmem } from "node:os"
 import process from "node:process"
-import { Config, ConfigProvider, Duration, Effect, Option, Schema } from "effect"
+import { Config, ConfigProvider, Duration, Effect, Option, Result, Schema } from "effect"
+import { type TrustedProxies, trustedProxies } from "./http/TrustedProxies.ts"
+import { type Credentials, parseCredentials } from "./sigv4/Credentials.ts"
 
 /** A setting has a value that cannot be used, or two settings contradict each other. */
 export class SettingInvalid extends Schema.TaggedError<SettingInvalid>()("SettingInvalid", {
@@ -64,6 +66,10 @@ const settings = Config.all({
   accountId: Config.schema(Schema.String.check(Schema.isPattern(/^\d{12}$/u)), "IRORI_ACCOUNT_ID").pipe(
     Config.withDefault("000000000000")
   ),
+  /** Who may sign requests to function URLs of type AWS_IAM: `AKID:secret[:userArn],…`. Without any, nobody may. */
+  credentials: Text("IRORI_CREDENTIALS", ""),
+  /** Addresses and networks of proxies whose `X-Forwarded-…` headers count: `10.0.0.0/8,::1`. By default none. */
+  trustedProxies: Text("IRORI_TRUSTED_PROXIES", ""),
   /** Where the manager is, for a gateway of its own. */
   managerUrl: Config.option(Config.URL("IRORI_MANAGER_URL")),
   /** What gateway and manager know each other by; by default a random one kept in the state folder. */
@@ -174,6 +180,8 @@ export interface Settings
     | "port"
     | "baseImages"
     | "codeRoots"
+    | "credentials"
+    | "trustedProxies"
     | "asyncRetryDelays"
     | "destinations"
     | "destinationRoots"
@@ -183,6 +191,8 @@ export interface Settings
   readonly port: number
   readonly baseImages: ReadonlyMap<string, string>
   readonly codeRoots: ReadonlyArray<string>
+  readonly credentials: Credentials
+  readonly trustedProxies: TrustedProxies
   readonly asyncRetryDelays: ReadonlyArray<Duration.Duration>
   /** URLs by ARN. */
   readonly destinations: ReadonlyMap<string, string>
@@ -232,6 +242,9 @@ const parseDestinations = Effect.fnUntraced(function* (text: string) {
   return destinations
 })
 
+const readable = <A>(name: string, parsed: Result.Result<A, string>) =>
+  Effect.fromResult(Result.mapError(parsed, (detail) => new SettingInvalid({ detail: `${name}: ${detail}.` })))
+
 /** Reads the settings from `environment`: that of the process, unless a test has its own. */
 export const loadSettings = Effect.fnUntraced(function* (
   environment: Readonly<Record<string, string | undefined>> = process.env
@@ -260,6 +273,8 @@ export const loadSettings = Effect.fnUntraced(function* (
     port: Option.getOrElse(read.port, () => (read.role === "manager" ? 3001 : 3000)),
     baseImages: yield* parseBaseImages(read.baseImages),
     codeRoots: read.codeRoots.split(":").filter((root) => root !== ""),
+    credentials: yield* readable("IRORI_CREDENTIALS", parseCredentials(read.credentials, read)),
+    trustedProxies: yield* readable("IRORI_TRUSTED_PROXIES", trustedProxies(read.trustedProxies)),
     asyncRetryDelays: yield* parseRetryDelays(read.asyncRetryDelays),
     destinations: yield* parseDestinations(read.destinations),
     destinationRoots: read.destinationRoots.split(":").filter((root) => root !== ""),

@@ -59,6 +59,19 @@ describe("loadSettings", () => {
     ])
   })
 
+  it("reads who may sign requests, and whose word counts for where they come from", async () => {
+    const { credentials, trustedProxies } = await load({
+      IRORI_ACCOUNT_ID: "123456789012",
+      IRORI_CREDENTIALS: "AKID:secret",
+      IRORI_TRUSTED_PROXIES: "10.0.0.0/8"
+    })
+    expect(credentials.get("AKID")?.userArn).toBe("arn:aws:iam::123456789012:root")
+    expect(trustedProxies(new Headers({ "x-forwarded-for": "192.0.2.1" }), "10.0.0.1").sourceIp).toBe("192.0.2.1")
+    const byDefault = await load({})
+    expect(byDefault.credentials.size).toBe(0)
+    expect(byDefault.trustedProxies(new Headers(), "10.0.0.1").sourceIp).toBe("10.0.0.1")
+  })
+
   it.each([
     [
       "a misspelt choice",
@@ -71,6 +84,8 @@ describe("loadSettings", () => {
     ["an account that is none", { IRORI_ACCOUNT_ID: "12" }, /^IRORI_ACCOUNT_ID=12 cannot be used/],
     ["a key that is easily guessed", { IRORI_API_KEY: "short" }, /at least 16 characters/],
     ["an open address without a key", { IRORI_HOST: "0.0.0.0" }, /set IRORI_API_KEY .*or listen on 127\.0\.0\.1/],
+    ["a credential without a secret", { IRORI_CREDENTIALS: "AKID" }, /^IRORI_CREDENTIALS: entry 1 is not of the form/],
+    ["a proxy that is no address", { IRORI_TRUSTED_PROXIES: "proxy" }, /^IRORI_TRUSTED_PROXIES: "proxy" is no address/],
     ["an image without a runtime", { IRORI_BASE_IMAGES: "my/node:1" }, /"my\/node:1" is not of the form runtime=image/]
   ])("refuses %s in one line that says what to do", async (_, environment, line) => {
     const message = await refusal(environment as Record<string, string>)
