@@ -33,6 +33,15 @@ const run = (program: string, ...args: ReadonlyArray<string>): void => {
   if (status !== 0) throw new Error(`${program} ${args.join(" ")}: ${stderr}`)
 }
 
+/** Empty for one that has ended. */
+const commandOf = (pid: number): ReadonlyArray<string> => {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0")
+  } catch {
+    return []
+  }
+}
+
 /**
  * A `dockerd` in a folder and on a bridge of its own. It can be stopped and started, which the machine's must not be.
  *
@@ -102,6 +111,17 @@ export class OwnEngine implements Engine {
     const gone = new Promise((resolve) => daemon.once("exit", resolve))
     daemon.kill(signal)
     await gone
+    if (signal === "SIGKILL") await this.#endContainerd()
+  }
+
+  /** It may outlive a `dockerd` that was killed, and then takes no connections; a service manager kills both. */
+  async #endContainerd(): Promise<void> {
+    const file = join(this.#folder, "exec/containerd/containerd.pid")
+    const pid = existsSync(file) ? Number(readFileSync(file, "utf8")) : 0
+    const isIt = () => pid > 0 && commandOf(pid).some((word) => word.startsWith(this.#folder))
+    if (isIt()) process.kill(pid, "SIGKILL")
+    while (isIt()) await Bun.sleep(10)
+    rmSync(file, { force: true })
   }
 
   /** Stops it and removes its folder and its bridge, with the mounts that it leaves behind. */
@@ -120,17 +140,9 @@ export class OwnEngine implements Engine {
   /** One whose engine was killed while its container ended stays. */
   #endShims(): void {
     for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
-      try {
-        const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0")
-        if (
-          command[0]?.includes("containerd-shim") &&
-          command.includes(`${this.#folder}/exec/containerd/containerd.sock`)
-        ) {
-          process.kill(Number(pid), "SIGKILL")
-        }
-      } catch {
-        // It has ended by itself.
-      }
+      const [program = "", ...args] = commandOf(Number(pid))
+      const isOurs = args.includes(`${this.#folder}/exec/containerd/containerd.sock`)
+      if (isOurs && program.includes("containerd-shim")) spawnSync("kill", ["-9", pid])
     }
   }
 
