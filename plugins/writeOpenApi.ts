@@ -11,6 +11,8 @@ import { ContainerMetrics } from "../src/provision/ContainerMetrics.ts"
 import { Manager } from "../src/provision/Manager.ts"
 import { ProvisionClient } from "../src/provision/ProvisionClient.ts"
 import { FunctionRegistry } from "../src/registry/FunctionRegistry.ts"
+import { RouteAuthorizer } from "../src/routing/RouteAuthorizer.ts"
+import { RouteTable } from "../src/routing/RouteTable.ts"
 import type { ControlServices } from "./control/handlers.ts"
 import { control } from "./control/index.ts"
 import { openApiDocument } from "./docs/openApi.ts"
@@ -35,7 +37,9 @@ const gatewayRoutes = () =>
         Layer.mock(FailedEvents, {}),
         Layer.mock(ProvisionClient, {}),
         ...measuring,
-        FunctionRegistry.layerMemory([])
+        FunctionRegistry.layerMemory([]),
+        RouteTable.layerMemory([]),
+        RouteAuthorizer.layerNone
       )
     ),
     { owner, maxPayloadBytes: 6_291_456, maxEventBytes: 1_048_576 }

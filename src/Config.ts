@@ -59,6 +59,8 @@ const settings = Config.all({
   stateDir: Text("IRORI_STATE_DIR", ".irori"),
   /** The folder of functions, with `functions.yml` in it. */
   functionsDir: Text("IRORI_FUNCTIONS_DIR", "examples/functions"),
+  /** Paths and methods to functions; by default `routing.yml` in the folder of functions, if there is one. */
+  routingFile: Config.option(Config.NonEmptyString("IRORI_ROUTING_FILE")),
   /** Who runs workers. `auto` decides per function. */
   provisioner: Choice("IRORI_PROVISIONER", provisioners, "auto"),
   /** Region and account of every ARN. */

@@ -40,6 +40,7 @@ import { Placements } from "./provision/Placements.ts"
 import * as ProcessContainerMetrics from "./provision/ProcessContainerMetrics.ts"
 import * as ProcessProvisioner from "./provision/ProcessProvisioner.ts"
 import type { Provisioner } from "./provision/Provisioner.ts"
+import { routing } from "./routeLayers.ts"
 import { RuntimeApi } from "./runtime-api/RuntimeApi.ts"
 import type { StateFolder } from "./StateFolder.ts"
 
@@ -172,7 +173,8 @@ const invoking = (settings: Settings, state: StateFolder) =>
     operations(settings),
     Janitor.layer({ interval: settings.heartbeatInterval }),
     WarmStart.layer({ timeout: Duration.seconds(5) }),
-    PrometheusReport.layerGateway
+    PrometheusReport.layerGateway,
+    routing(settings)
   ).pipe(
     Layer.provideMerge(LambdaInvoker.layer),
     Layer.provideMerge(ConcurrencyGate.layer),

@@ -4,12 +4,13 @@ import { Elysia } from "elysia"
 import type { Owner } from "../../src/domain/FunctionName.ts"
 import { ProvisionClient } from "../../src/provision/ProvisionClient.ts"
 import { FunctionRegistry } from "../../src/registry/FunctionRegistry.ts"
+import { RouteTable } from "../../src/routing/RouteTable.ts"
 import { type Health, healthOperation, type Readiness, readinessOperation } from "./healthOperations.ts"
 import { refuseMethod } from "./methods.ts"
 import { respond } from "./respond.ts"
 
 export const health = (
-  runtime: ManagedRuntime.ManagedRuntime<FunctionRegistry | ProvisionClient, never>,
+  runtime: ManagedRuntime.ManagedRuntime<FunctionRegistry | RouteTable | ProvisionClient, never>,
   owner: Owner
 ) =>
   new Elysia({ name: "health" })
@@ -37,7 +38,8 @@ const managerProblem = ProvisionClient.use((manager) => manager.sync).pipe(
 
 const ready = Effect.gen(function* () {
   const registry = yield* FunctionRegistry
-  const problems = [...(yield* registry.problems), ...(yield* managerProblem)]
+  const routes = yield* RouteTable
+  const problems = [...(yield* registry.problems), ...(yield* routes.problems), ...(yield* managerProblem)]
   const report: typeof Readiness.Type = {
     status: problems.length === 0 ? "ready" : "unready",
     timestamp: yield* timestamp,

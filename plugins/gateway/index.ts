@@ -2,6 +2,7 @@
 import type { ManagedRuntime } from "effect"
 import { Elysia } from "elysia"
 import type { Owner } from "../../src/domain/FunctionName.ts"
+import type { TrustedProxies } from "../../src/http/TrustedProxies.ts"
 import type { AsyncInvoker } from "../../src/invoke/AsyncInvoker.ts"
 import type { FailedEvents } from "../../src/invoke/async/FailedEvents.ts"
 import type { LambdaInvoker } from "../../src/invoke/LambdaInvoker.ts"
@@ -9,6 +10,8 @@ import type { MetricsReport } from "../../src/metrics/MetricsReport.ts"
 import type { ContainerMetrics } from "../../src/provision/ContainerMetrics.ts"
 import type { ProvisionClient } from "../../src/provision/ProvisionClient.ts"
 import type { FunctionRegistry } from "../../src/registry/FunctionRegistry.ts"
+import type { RouteAuthorizer } from "../../src/routing/RouteAuthorizer.ts"
+import type { RouteTable } from "../../src/routing/RouteTable.ts"
 import { refuseCaller } from "./auth.ts"
 import { errorResponse, Fault, OperationUnknown, PathUnreadable } from "./errors.ts"
 import { exchange } from "./exchange.ts"
@@ -18,6 +21,7 @@ import { invoke } from "./invoke.ts"
 import { invokeAsync } from "./invokeAsync.ts"
 import { invokeWithResponseStream } from "./invokeWithResponseStream.ts"
 import { metrics } from "./metrics.ts"
+import { isRouted, proxy } from "./proxy.ts"
 import { logFault } from "./respond.ts"
 
 export interface GatewayOptions {
@@ -30,6 +34,8 @@ export interface GatewayOptions {
   readonly apiKey?: string
   /** Paths of other plugins in the same app, who know themselves who may call them and what failed. By default none. */
   readonly isForeign?: (path: string) => boolean
+  /** Whose word counts of where a request came from. By default nobody's. */
+  readonly proxies?: TrustedProxies
 }
 
 export type GatewayServices =
@@ -40,38 +46,46 @@ export type GatewayServices =
   | ProvisionClient
   | MetricsReport
   | ContainerMetrics
+  | RouteTable
+  | RouteAuthorizer
 
-export const gateway = (runtime: ManagedRuntime.ManagedRuntime<GatewayServices, never>, options: GatewayOptions) =>
-  new Elysia({ name: "gateway" })
-    .use(exchange(runtime))
-    // The router would fail on such a path, in ways that differ between servers. Thrown, not returned: what is returned
-    // here goes past the access log.
-    .onRequest(({ request }) => {
-      if (!isReadable(request.url)) throw new PathUnreadable()
-    })
-    .onRequest(({ request, set }) => {
-      if (options.apiKey === undefined) return
-      const path = pathOf(request.url)
-      if (options.isForeign?.(path) === true) return
-      const unknown = refuseCaller(request, path, options.apiKey)
-      if (unknown === undefined) return
-      const response = errorResponse(unknown, options.owner)
-      set.status = response.status
-      return response
-    })
-    .onError({ as: "global" }, ({ code, error, request, path, set }) => {
-      // A status that a route has thrown on purpose.
-      if (typeof code === "number" || options.isForeign?.(path) === true) return
-      const response = explain(runtime, options.owner, { code, error, request, path })
-      set.status = response.status
-      return response
-    })
-    .use(health(runtime, options.owner))
-    .use(metrics(runtime, options.owner))
-    .use(invoke(runtime, options))
-    .use(invokeWithResponseStream(runtime, options))
-    .use(invokeAsync(runtime, options))
-    .use(failedEvents(runtime, options.owner))
+export const gateway = (runtime: ManagedRuntime.ManagedRuntime<GatewayServices, never>, options: GatewayOptions) => {
+  const isOwn = (path: string) => ownPath.test(path) || options.isForeign?.(path) === true
+  return (
+    new Elysia({ name: "gateway" })
+      .use(exchange(runtime))
+      // The router would fail on such a path, in ways that differ between servers. Thrown, not returned: what is returned
+      // here goes past the access log.
+      .onRequest(({ request }) => {
+        if (!isReadable(request.url)) throw new PathUnreadable()
+      })
+      .onRequest(({ request, set }) => {
+        if (options.apiKey === undefined) return
+        const path = pathOf(request.url)
+        if (options.isForeign?.(path) === true) return
+        const unknown = refuseCaller(request, path, options.apiKey)
+        // What is an API's is for its authorizers to guard.
+        if (unknown === undefined || isRouted(runtime, request, isOwn)) return
+        const response = errorResponse(unknown, options.owner)
+        set.status = response.status
+        return response
+      })
+      .onError({ as: "global" }, ({ code, error, request, path, set }) => {
+        // A status that a route has thrown on purpose.
+        if (typeof code === "number" || options.isForeign?.(path) === true) return
+        const response = explain(runtime, options.owner, { code, error, request, path })
+        set.status = response.status
+        return response
+      })
+      .use(health(runtime, options.owner))
+      .use(metrics(runtime, options.owner))
+      .use(invoke(runtime, options))
+      .use(invokeWithResponseStream(runtime, options))
+      .use(invokeAsync(runtime, options))
+      .use(failedEvents(runtime, options.owner))
+      .use(proxy(runtime, { ...options, isOwn }))
+  )
+}
 
 /** What no route has answered: an unknown path, a malformed request, a bug. */
 const explain = (
@@ -100,6 +114,9 @@ const explain = (
 
 /** All of Lambda's paths begin with the date of their version. */
 const apiPath = /^\/\d{4}-\d{2}-\d{2}\//
+
+/** Paths that no API has, whether there is a route for them or not: every route that asks for the key is among them. */
+const ownPath = /^\/(\d{4}-\d{2}-\d{2}|irori|metrics|snapshots)(\/|$)/
 
 const pathOf = (url: string): string => url.slice(url.indexOf("/", url.indexOf("//") + 2)).split("?", 1)[0] ?? ""
 

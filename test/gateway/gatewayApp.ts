@@ -3,6 +3,7 @@ import { Cause, Effect, Layer, Logger, ManagedRuntime, References } from "effect
 import { gateway } from "../../plugins/gateway/index.ts"
 import { noFlow } from "../../src/domain/AnswerSink.ts"
 import type { Invocation, InvocationSink } from "../../src/domain/Invocation.ts"
+import type { Api } from "../../src/domain/Route.ts"
 import { AsyncInvoker } from "../../src/invoke/AsyncInvoker.ts"
 import { FailedEvents } from "../../src/invoke/async/FailedEvents.ts"
 import { LambdaInvoker } from "../../src/invoke/LambdaInvoker.ts"
@@ -10,6 +11,8 @@ import { MetricsReport } from "../../src/metrics/MetricsReport.ts"
 import { ContainerMetrics } from "../../src/provision/ContainerMetrics.ts"
 import { ProvisionClient } from "../../src/provision/ProvisionClient.ts"
 import { FunctionRegistry, type RegistryProblem } from "../../src/registry/FunctionRegistry.ts"
+import { RouteAuthorizer } from "../../src/routing/RouteAuthorizer.ts"
+import { RouteTable } from "../../src/routing/RouteTable.ts"
 import { functionConfig } from "../support/functions.ts"
 
 export const owner = { region: "us-east-1", accountId: "123456789012" }
@@ -30,6 +33,8 @@ interface Doubles {
   readonly sync?: ProvisionClient["Service"]["sync"]
   readonly prometheus?: string
   readonly collect?: ContainerMetrics["Service"]["collect"]
+  readonly apis?: ReadonlyArray<Api>
+  readonly authorize?: RouteAuthorizer["Service"]["authorize"]
   readonly apiKey?: string
   readonly maxPayloadBytes?: number
   readonly maxEventBytes?: number
@@ -81,6 +86,10 @@ export const gatewayApp = (doubles: Doubles = {}) => {
       Layer.succeed(MetricsReport, { prometheus: Effect.succeed(doubles.prometheus ?? "") }),
       Layer.succeed(ContainerMetrics, { collect: doubles.collect ?? Effect.succeed({ containers: [] }) }),
       FunctionRegistry.layerMemory([functionConfig()], doubles.problems),
+      RouteTable.layerMemory(doubles.apis ?? []),
+      doubles.authorize === undefined
+        ? RouteAuthorizer.layerNone
+        : Layer.succeed(RouteAuthorizer, { authorize: doubles.authorize }),
       Logger.layer([logger])
     )
   )

@@ -1,0 +1,363 @@
+/**
+ * Routed paths: a request to an HTTP API becomes an event, and the function's result the response. Takes whatever the
+ * routes of the process itself leave, and leaves to them what no API has.
+ */
+import { Clock, Duration, Effect, type ManagedRuntime, Result } from "effect"
+import { Elysia, NotFoundError } from "elysia"
+import type { Invocation } from "../../src/domain/Invocation.ts"
+import type { Api, Route } from "../../src/domain/Route.ts"
+import { formatTraceId, nextHop } from "../../src/domain/TraceId.ts"
+import { type CorsPolicy, isPreflight, preflightHeaders, withCors } from "../../src/events/Cors.ts"
+import { decodedPath, httpEventV2 } from "../../src/events/HttpEventV2.ts"
+import { type HttpAnswer, hasNoBody } from "../../src/events/HttpResponseV2.ts"
+import { restEvent } from "../../src/events/RestEvent.ts"
+import type { RestAnswer } from "../../src/events/RestResponse.ts"
+import { type RawFields, rawOf } from "../../src/http/RawRequest.ts"
+import type { TrustedProxies } from "../../src/http/TrustedProxies.ts"
+import { LambdaInvoker } from "../../src/invoke/LambdaInvoker.ts"
+import type { Routed, Unrouted } from "../../src/routing/ApiIndex.ts"
+import { type Authorized, RouteAuthorizer, type RouteCall } from "../../src/routing/RouteAuthorizer.ts"
+import { RouteTable } from "../../src/routing/RouteTable.ts"
+import { exchangeOf, randomHex } from "./exchange.ts"
+import type { GatewayOptions } from "./index.ts"
+import { readBody } from "./payload.ts"
+import { answerOf, failedAnswer, failureOf, type ProxyFailure } from "./proxyAnswers.ts"
+import { logFault, respond } from "./respond.ts"
+
+export interface ProxyOptions extends Pick<GatewayOptions, "owner" | "maxPayloadBytes" | "proxies"> {
+  /** Paths that are this process's own though no route of it has them. */
+  readonly isOwn: (path: string) => boolean
+}
+
+export type ProxyServices = LambdaInvoker | RouteTable | RouteAuthorizer
+
+type Runtime = ManagedRuntime.ManagedRuntime<ProxyServices, never>
+
+/** API Gateway's limits (`LAMBDA-CONTRACT.md` section 13.2). */
+const maxBodyBytes = 10 * 1024 * 1024
+const maxHeaderBytes = 10_240
+
+/** To be used beside the routes of the process itself, in any order: it has only what they have not. */
+export const proxy = (runtime: Runtime, options: ProxyOptions) =>
+  new Elysia({ name: "proxy" }).all(
+    "/*",
+    ({ request }) => {
+      const incoming = incomingOf(request)
+      if (options.isOwn(incoming.path)) throw new NotFoundError()
+      return runtime.runPromise(find(incoming)).then((found) => {
+        if (found === undefined) throw new NotFoundError()
+        return serve(runtime, request, incoming, found, options)
+      })
+    },
+    { parse: "none", detail: { hide: true } }
+  )
+
+/** Whether an API has the request, and knows itself who may call it. */
+export const isRouted = (runtime: Runtime, request: Request, isOwn: ProxyOptions["isOwn"]): boolean => {
+  const incoming = incomingOf(request)
+  // The router goes by the path without its dots, the APIs by what the client wrote.
+  return !isOwn(routerPathOf(request)) && !isOwn(incoming.path) && runtime.runSync(find(incoming)) !== undefined
+}
+
+const routerPathOf = (request: Request): string => new URL(request.url).pathname
+
+interface Incoming {
+  readonly method: string
+  /** As in the header; may have a port. */
+  readonly host: string
+  readonly path: string
+  readonly query: string
+  readonly fields: RawFields
+}
+
+const incomingOf = (request: Request): Incoming => {
+  const { fields, target } = rawOf(request)
+  const mark = target.indexOf("?")
+  const path = mark === -1 ? target : target.slice(0, mark)
+  return {
+    method: request.method,
+    host: request.headers.get("host") ?? "",
+    path,
+    query: mark === -1 ? "" : target.slice(mark + 1),
+    fields
+  }
+}
+
+const find = ({ host, method, path }: Incoming) =>
+  RouteTable.useSync((table) => table.match(host === "" ? undefined : host, method, path))
+
+const serve = async (
+  runtime: Runtime,
+  request: Request,
+  incoming: Incoming,
+  found: Routed | Unrouted,
+  options: ProxyOptions
+): Promise<Response> => {
+  const { api } = found
+  const policy = corsOf(api)
+  const program =
+    policy !== undefined && isPreflight(request.method, request.headers)
+      ? Effect.succeed({ status: 204, headers: preflightHeaders(policy, request.headers), body: new Uint8Array() })
+      : answer(request, incoming, found, options).pipe(
+          Effect.map((made) => withApiCors(policy, request, made)),
+          Effect.catchDefect((defect) =>
+            Effect.sync(() => {
+              logFault(runtime, request, defect)
+              return failedAnswer(api, "Fault")
+            })
+          )
+        )
+  return respond(runtime, request, options.owner, Effect.map(program, responseOf))
+}
+
+/** Refuses in this order: the stranger, the unknown path, the size of the head, the caller, the size of the body. */
+const answer = Effect.fnUntraced(function* (
+  request: Request,
+  incoming: Incoming,
+  found: Routed | Unrouted,
+  options: ProxyOptions
+) {
+  const { api } = found
+  const fail = (failure: ProxyFailure) => failedAnswer(api, failure)
+  const timeMillis = yield* Clock.currentTimeMillis
+  const call = callOf(request, incoming, found, options, timeMillis)
+
+  const admitted = yield* authorize(api.gatekeeper, call)
+  if (isAnswer(admitted)) return admitted
+  if (found._tag === "Unrouted") return fail("Unrouted")
+  if (headerBytes(incoming.fields) > maxHeaderBytes) return fail("HeadersTooLarge")
+  const authorized = yield* authorize(found.route.authorizer, { ...call, route: found.route })
+  if (isAnswer(authorized)) return authorized
+
+  const body = yield* readBody(request, maxBodyBytes, () => "BodyTooLarge" as const).pipe(
+    Effect.catch((error) => Effect.succeed(error === "BodyTooLarge" ? error : ("BodyCutShort" as const)))
+  )
+  if (typeof body === "string") return fail(body)
+  const event = eventOf(call, found, body, { ...admitted, ...authorized }, options)
+  const payload = new TextEncoder().encode(JSON.stringify(event))
+  // The limit is for the event as it is, and a body grows by being put into one.
+  if (payload.length > options.maxPayloadBytes) return fail("BodyTooLarge")
+  return yield* run(request, found, payload)
+})
+
+/** Without the headers that say how the connection is, and with those that say where the request came from. */
+const fieldsOf = (request: Request, incoming: Incoming, { proxies = nobody }: ProxyOptions) => {
+  const { clientIp, trace } = exchangeOf(request)
+  const from = proxies(request.headers, clientIp)
+  const port = /:(\d+)$/.exec(incoming.host)?.[1]
+  const added: RawFields = [
+    ["X-Forwarded-For", from.chain],
+    ["X-Forwarded-Port", from.port ?? port ?? (from.scheme === "https" ? "443" : "80")],
+    ["X-Forwarded-Proto", from.scheme],
+    ["X-Amzn-Trace-Id", formatTraceId(trace)]
+  ]
+  const replaced = new Set(added.map(([name]) => name.toLowerCase()))
+  return {
+    sourceIp: from.sourceIp,
+    fields: [
+      ...incoming.fields.filter(([name]) => !ofConnection.has(name.toLowerCase()) && !replaced.has(name.toLowerCase())),
+      ...added
+    ]
+  }
+}
+
+/** Who is connected is the client. */
+const nobody: TrustedProxies = (_, peer) => ({ sourceIp: peer, chain: peer, scheme: "http" })
+
+const ofConnection = new Set([
+  "connection",
+  "expect",
+  "keep-alive",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade"
+])
+
+const callOf = (
+  request: Request,
+  incoming: Incoming,
+  found: Routed | Unrouted,
+  options: ProxyOptions,
+  timeMillis: number
+): RouteCall => {
+  const { fields, sourceIp } = fieldsOf(request, incoming, options)
+  return {
+    api: found.api,
+    parameters: found._tag === "Routed" ? found.parameters : {},
+    request: {
+      method: request.method,
+      rawPath: found.path,
+      rawQuery: incoming.query,
+      headers: fields,
+      body: new Uint8Array()
+    },
+    stagePath: stagePathOf(incoming, found),
+    domainName: incoming.host.replace(/:\d+$/, ""),
+    requestId: exchangeOf(request).requestId,
+    sourceIp,
+    timeMillis
+  }
+}
+
+/** The path as it is behind API Gateway's own host, also where this was called without the stage. */
+const stagePathOf = (incoming: Incoming, { api, path }: Routed | Unrouted): string => {
+  if (api.isLenient || api.stage === "$default") return path
+  const prefix = `/${api.stage}`
+  // What the client wrote, where it wrote the stage: `//a` is only one slash in the path after it.
+  return path !== incoming.path && incoming.path.startsWith(`${prefix}/`) ? incoming.path : `${prefix}${path}`
+}
+
+const authorize = Effect.fnUntraced(function* (name: string | undefined, call: RouteCall) {
+  if (name === undefined) return {}
+  const authorizers = yield* RouteAuthorizer
+  const authorizer = call.api.authorizers[name] ?? { type: "unknown", settings: {} }
+  return yield* authorizers.authorize(name, authorizer, call).pipe(
+    Effect.catch((refused) => {
+      const { body, headers, status } = refused
+      const answer: HttpAnswer = {
+        status,
+        headers: [["content-type", "application/json"], ...Object.entries(headers)],
+        body: new TextEncoder().encode(JSON.stringify(body))
+      }
+      return Effect.as(Effect.logInfo(`A request to ${call.api.id} was refused: ${refused.reason}`), answer)
+    })
+  )
+})
+
+const isAnswer = (outcome: Authorized | HttpAnswer): outcome is HttpAnswer => "status" in outcome
+
+const eventOf = (
+  call: RouteCall,
+  { route }: Routed,
+  body: Uint8Array,
+  authorized: Authorized,
+  options: ProxyOptions
+) => {
+  const { api, domainName, parameters, requestId, sourceIp, stagePath, timeMillis } = call
+  const common = {
+    accountId: options.owner.accountId,
+    apiId: api.id,
+    domainName,
+    requestId,
+    sourceIp,
+    stage: api.stage,
+    timeMillis,
+    pathParameters: parameters,
+    ...(api.stageVariables === undefined ? {} : { stageVariables: api.stageVariables }),
+    ...(authorized.context === undefined ? {} : { authorizer: authorized.context })
+  }
+  if (route.payloadFormat === "2.0") {
+    return httpEventV2(
+      { ...call.request, rawPath: decodedPath(stagePath), body },
+      { ...common, domainPrefix: domainName.split(".", 1)[0]!, routeKey: routeKeyOf(route) }
+    )
+  }
+  return restEvent(
+    { ...call.request, body },
+    {
+      ...common,
+      resource: route.path,
+      stagePath,
+      binaryMediaTypes: api.binaryMediaTypes,
+      style: api.isLenient ? "lenient" : api.kind,
+      ...(authorized.caller === undefined ? {} : { caller: authorized.caller })
+    }
+  )
+}
+
+const routeKeyOf = ({ method, path }: Route) => (path === "$default" ? path : `${method} ${path}`)
+
+const headerBytes = (fields: RawFields): number =>
+  // Each has a colon, a blank and a line's end.
+  fields.reduce((bytes, [name, value]) => bytes + name.length + value.length + 4, 0)
+
+const run = Effect.fnUntraced(function* (request: Request, { api, route }: Routed, payload: Uint8Array) {
+  const { requestId, trace } = exchangeOf(request)
+  const invocation: Invocation = {
+    requestId,
+    // What is no name of a function is one that no function has: the invoker finds that out.
+    functionName: route.functionName as Invocation["functionName"],
+    payload,
+    traceId: formatTraceId(nextHop(trace, randomHex(8))),
+    ...(route.qualifier === undefined ? {} : { qualifier: route.qualifier })
+  }
+  const invoker = yield* LambdaInvoker
+  const invoked = invoker.invoke(invocation)
+  const limited = Duration.isFinite(api.timeout)
+    ? Effect.timeoutOrElse(invoked, { duration: api.timeout, orElse: () => Effect.fail("ApiTimedOut" as const) })
+    : invoked
+  const result = yield* limited.pipe(
+    Effect.catch((error) =>
+      error === "ApiTimedOut"
+        ? Effect.as(Effect.logWarning(`Function '${route.functionName}' took longer than its API waits`), error)
+        : Effect.as(Effect.logInfo(`${request.method} ${route.path} failed: ${reasonOf(error)}`), failureOf(error))
+    ),
+    Effect.annotateLogs(aboutOf(invocation))
+  )
+  if (typeof result === "string") return failedAnswer(api, result)
+  const made =
+    result.functionError === undefined
+      ? answerOf(api, route.payloadFormat, result.payload, request.headers.get("accept") ?? undefined)
+      : undefined
+  yield* explain(invocation, made, result.errorType, result.payload).pipe(Effect.annotateLogs(aboutOf(invocation)))
+  if (made === undefined) return failedAnswer(api, "FunctionError")
+  return Result.isFailure(made) ? failedAnswer(api, "ResultMalformed") : made.success
+})
+
+const aboutOf = ({ functionName, requestId, traceId }: Invocation) => ({
+  function_name: functionName,
+  aws_request_id: requestId,
+  trace_id: traceId
+})
+
+const reasonOf = (error: { readonly _tag: string; readonly message: string }) => error.message || error._tag
+
+/** Says in the log why a client does not get what the function gave, or that it may not be what was meant. */
+const explain = (
+  { functionName }: Invocation,
+  made: Result.Result<RestAnswer, string> | undefined,
+  errorType: string | undefined,
+  payload: Uint8Array
+): Effect.Effect<void> => {
+  if (made === undefined) {
+    return Effect.logError(`Lambda invocation failed for function '${functionName}'`).pipe(
+      Effect.annotateLogs({ target_url: "", error_type: errorType ?? "", error_detail: beginning(payload) })
+    )
+  }
+  if (Result.isFailure(made)) {
+    return Effect.logError(`The response of function '${functionName}' is malformed: ${made.failure}`)
+  }
+  const { isUnparsed, status, textInPlaceOfJson } = made.success
+  if (isUnparsed !== true && textInPlaceOfJson === undefined) return Effect.void
+  return Effect.logWarning("Failed to parse Lambda response body as JSON. Returning as string.").pipe(
+    Effect.annotateLogs({ snippet: textInPlaceOfJson?.slice(0, 200) ?? beginning(payload), status_code: status })
+  )
+}
+
+/** A character has four bytes at most. */
+const beginning = (bytes: Uint8Array): string => new TextDecoder().decode(bytes.subarray(0, 800)).slice(0, 200)
+
+const corsOf = ({ cors }: Api): CorsPolicy | undefined =>
+  cors === undefined
+    ? undefined
+    : {
+        AllowCredentials: cors.allowCredentials,
+        AllowHeaders: cors.allowHeaders,
+        AllowMethods: cors.allowMethods,
+        AllowOrigins: cors.allowOrigins,
+        ExposeHeaders: cors.exposeHeaders,
+        MaxAge: cors.maxAgeSeconds
+      }
+
+const withApiCors = (policy: CorsPolicy | undefined, request: Request, answer: HttpAnswer): HttpAnswer =>
+  policy === undefined
+    ? answer
+    : { ...answer, headers: withCors(policy, request.headers.get("origin"), answer.headers) }
+
+const responseOf = ({ body, headers, status }: HttpAnswer): Response =>
+  new Response(hasNoBody(status) || body.length === 0 ? null : (body as Uint8Array<ArrayBuffer>), {
+    status,
+    headers: headers.map(([name, value]): [string, string] => [name, value])
+  })
