@@ -7,6 +7,7 @@ import type { ControlServices } from "../plugins/control/handlers.ts"
 import { control } from "../plugins/control/index.ts"
 import { type DocumentedApi, docs } from "../plugins/docs/index.ts"
 import { gatewayDescription } from "../plugins/gateway/description.ts"
+import { functionUrl } from "../plugins/gateway/functionUrl.ts"
 import { type GatewayServices, gateway } from "../plugins/gateway/index.ts"
 import { managerDescription } from "../plugins/manager/description.ts"
 import { isManagerPath, type ManagerServices, manager } from "../plugins/manager/index.ts"
@@ -45,7 +46,15 @@ const compose = Effect.fnUntraced(function* (settings: Settings, state: StateFol
       isForeign: isManagerPath
     })
       .use(control(runtime, { owner }))
-      .use(code(runtime, owner)),
+      .use(code(runtime, owner))
+      .use(
+        functionUrl(runtime, {
+          owner,
+          maxPayloadBytes: settings.maxPayloadBytes,
+          credentials: settings.credentials,
+          proxies: settings.trustedProxies
+        })
+      ),
     description: gatewayDescription
   })
   const managerApi = (runtime: Runtime<ManagerServices>): DocumentedApi => ({
