@@ -1,4 +1,7 @@
-/** Who may call, where the settings ask for a key: all paths but those that say how the process is, and its documents. */
+/**
+ * Who may call, where the settings ask for a key: all paths but those that say how the process is, its documents, and
+ * links to packages, which have a proof of their own.
+ */
 import { createHash, timingSafeEqual } from "node:crypto"
 import { Schema } from "effect"
 
@@ -11,7 +14,7 @@ export class CallerUnknown extends Schema.TaggedError<CallerUnknown>()("CallerUn
   }
 }
 
-const openPath = /^\/(health|docs)(\/|$)/
+const openPath = /^\/(health|docs|snapshots)(\/|$)/
 
 const digest = (text: string) => createHash("sha256").update(text).digest()
 
