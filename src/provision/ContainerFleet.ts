@@ -185,10 +185,10 @@ export const make = (
       })
 
     /** The moment that its extensions have, if there are any. They run on, should they stand still. */
-    const farewellOf = ({ exit, id, listener }: Container): Effect.Effect<void> =>
-      listener === undefined || exit !== undefined
+    const farewellOf = (container: Container): Effect.Effect<void> =>
+      container.listener === undefined || container.exit !== undefined
         ? Effect.void
-        : listener.extensions.farewell(Effect.ignore(docker.unpause(id)))
+        : container.listener.extensions.farewell(Effect.ignore(Effect.suspend(() => startClock(container))))
 
     const stopClock = (container: Container): Effect.Effect<void, DockerError> => {
       if (container.freezer === undefined || container.frozen) {

@@ -129,6 +129,15 @@ describe("a container", () => {
       yield* logged(lines, "watched SHUTDOWN spindown")
     }))
 
+  test("goes on for its extensions when it is stopped while it stands still", (lines) =>
+    Effect.gen(function* () {
+      const { pause, stop } = yield* Provisioner
+      const worker = yield* start()
+      yield* pause(worker.id)
+      yield* stop(worker.id)
+      yield* logged(lines, "watched SHUTDOWN spindown")
+    }))
+
   test("ends with an extension that ends, and its event fails", () =>
     Effect.gen(function* () {
       const { deaths } = yield* Provisioner
