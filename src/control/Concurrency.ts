@@ -9,6 +9,7 @@ import { isInitFailure } from "../domain/Worker.ts"
 import { PoolManager } from "../pool/PoolManager.ts"
 import { FunctionNotFound, FunctionRegistry } from "../registry/FunctionRegistry.ts"
 import { ConcurrencyLimits, type ProvisionedConfig } from "./ConcurrencyLimits.ts"
+import { FunctionStore } from "./FunctionStore.ts"
 import { wireTime } from "./functionAnswer.ts"
 import { type PageRequest, page } from "./paging.ts"
 import {
@@ -77,6 +78,7 @@ const make = Effect.fnUntraced(function* (owner: Owner) {
   const limits = yield* ConcurrencyLimits
   const registry = yield* FunctionRegistry
   const pools = yield* PoolManager
+  const store = yield* FunctionStore
 
   // A limit is changed within an operation, and workers take their time.
   const changes = yield* FiberSet.make<void>()
@@ -199,7 +201,9 @@ const make = Effect.fnUntraced(function* (owner: Owner) {
       if (qualifier === "$LATEST") {
         return yield* invalid("Provisioned Concurrency Configs cannot be applied to unpublished function versions.")
       }
-      const version = yield* demandVersion(registry, owner, name, qualifier)
+      const found = yield* demandVersion(registry, owner, name, qualifier)
+      // Of an alias with weights, the registry answers with now one version, now the other.
+      const version = store.aliases(name).get(qualifier)?.version ?? found
       if (version === "$LATEST") {
         return yield* invalid("Provisioned Concurrency Configs cannot be applied to unpublished function versions.")
       }

@@ -30,6 +30,7 @@ import {
   ResourceConflict,
   ResourceNotFound
 } from "./refusals.ts"
+import { demandFewTags } from "./Tagging.ts"
 import { Tags } from "./Tags.ts"
 import { created, invalid, publish, refuseRevision, settle, settled, updated } from "./versionSteps.ts"
 
@@ -92,6 +93,7 @@ const make = Effect.gen(function* () {
     }
     const taken = new ResourceConflict({ detail: `Function already exist: ${name}` })
     if (yield* catalog.exists(name)) return yield* taken
+    yield* demandFewTags(input.Tags ?? {})
     const used = input.Layers === undefined ? undefined : yield* layers.use(input.Layers)
     const settings = newSettings(name, input, used)
     const refused = refuseSettings(settings)

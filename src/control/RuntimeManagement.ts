@@ -7,6 +7,7 @@ import { functionArn, type Owner } from "../domain/FunctionName.ts"
 import type { FunctionReference } from "../domain/FunctionReference.ts"
 import { FunctionRegistry } from "../registry/FunctionRegistry.ts"
 import { ControlDatabase, type Tables } from "./Database.ts"
+import { FunctionStore } from "./FunctionStore.ts"
 import { InvalidParameterValue, ResourceNotFound } from "./refusals.ts"
 import { versionOf } from "./versionOf.ts"
 
@@ -50,10 +51,13 @@ const tables: Tables = {
 const make = Effect.fnUntraced(function* (owner: Owner) {
   const database = yield* ControlDatabase
   const registry = yield* FunctionRegistry
+  const store = yield* FunctionStore
   yield* database.prepare(tables)
 
   const demandVersion = Effect.fnUntraced(function* (reference: FunctionReference) {
-    const version = yield* versionOf(registry, reference)
+    const found = yield* versionOf(registry, reference)
+    // Of an alias with weights, the registry answers with now one version, now the other.
+    const version = store.aliases(reference.name).get(reference.qualifier ?? "")?.version ?? found
     if (version !== undefined) return version
     const arn = functionArn(owner, reference.name, reference.qualifier)
     return yield* new ResourceNotFound({ detail: `Function not found: ${arn}` })

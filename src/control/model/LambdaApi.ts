@@ -129,11 +129,10 @@ const isElsewhere = ({ location }: Reference): boolean =>
 
 const fromRequest = (reference: Reference, name: string, shape: Shape, raw: RawInput): unknown => {
   const key = reference.locationName ?? name
-  if (reference.location === "uri") return raw.path[key]
   if (reference.location === "header") return raw.headers.get(key) ?? undefined
   if (shape.type === "list") return raw.query.has(key) ? raw.query.getAll(key) : undefined
-  const text = raw.query.get(key)
-  if (text === null) return undefined
+  const text = reference.location === "uri" ? raw.path[key] : (raw.query.get(key) ?? undefined)
+  if (text === undefined) return undefined
   if (shape.type === "boolean") return text === "true"
   if (shape.type !== "integer" && shape.type !== "long") return text
   if (/^-?\d+$/.test(text)) return Number(text)
