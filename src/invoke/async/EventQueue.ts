@@ -187,8 +187,9 @@ export class EventQueue {
   }
 
   resize(lane: string, max: number): void {
-    if (!this.#lanes.has(lane)) return
-    this.#lanes.resize(this.#lanes.lane(lane), max)
+    const known = this.#lanes.find(lane)
+    if (known === undefined) return
+    this.#lanes.resize(known, max)
     this.#journal.wake()
   }
 
@@ -275,9 +276,10 @@ export class EventQueue {
   }
 
   #lane(key: string) {
-    const isNew = !this.#lanes.has(key)
+    const known = this.#lanes.find(key)
+    if (known !== undefined) return known
     const lane = this.#lanes.lane(key)
-    if (isNew) this.#options.appeared(key)
+    this.#options.appeared(key)
     return lane
   }
 

@@ -136,18 +136,26 @@ export const qualifierOfLane = (lane: string): string | undefined => lane.slice(
 
 export class EventStore {
   readonly #database: SqlDatabase
+  /** Given here, since asking for what SQLite gave costs as much as the row. */
+  #lastEvent: number
+  #lastOutcome: number
 
   private constructor(database: SqlDatabase) {
     this.#database = database
+    this.#lastEvent = Number(database.get("SELECT COALESCE(MAX(id), 0) AS id FROM events")?.id)
+    this.#lastOutcome = Number(database.get("SELECT COALESCE(MAX(id), 0) AS id FROM outcomes")?.id)
   }
 
-  static readonly make = (database: SqlDatabase) => Effect.as(database.prepare(tables), new EventStore(database))
+  static readonly make = (database: SqlDatabase) => Effect.map(database.prepare(tables), () => new EventStore(database))
 
   /** `isRunning`: its caller begins with it as soon as it is written. Answers with its id. */
   insert({ acceptedMillis, dueMillis, invocation }: NewEvent, isRunning: boolean): number {
-    const row = this.#database.get(
-      `INSERT INTO events (lane, due, running, attempts, throttles, accepted, request_id, trace_id, client_context, payload)
-       VALUES (?, ?, ?, 0, 0, ?, ?, ?, ?, ?) RETURNING id`,
+    const id = ++this.#lastEvent
+    this.#database.run(
+      `INSERT INTO events
+         (id, lane, due, running, attempts, throttles, accepted, request_id, trace_id, client_context, payload)
+       VALUES (?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?)`,
+      id,
       laneOf(invocation),
       dueMillis,
       isRunning ? 1 : 0,
@@ -157,7 +165,7 @@ export class EventStore {
       invocation.clientContext ?? null,
       invocation.payload
     )
-    return Number(row?.id)
+    return id
   }
 
   /** Takes up to `count` events of the lane that are due, those due for longest first; they count as running. */
@@ -224,10 +232,12 @@ export class EventStore {
   /** `isKept`: nothing is to be told of it, and it stays until somebody asks. Answers with its id. */
   addOutcome(outcome: Omit<Outcome, "id">, isKept: boolean): number {
     const { answer, invocation } = outcome
-    const row = this.#database.get(
-      `INSERT INTO outcomes (lane, condition, kept, attempts, accepted, ended, request_id, trace_id, client_context,
+    const id = ++this.#lastOutcome
+    this.#database.run(
+      `INSERT INTO outcomes (id, lane, condition, kept, attempts, accepted, ended, request_id, trace_id, client_context,
          executed_version, function_error, payload, answer)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      id,
       laneOf(invocation),
       outcome.condition,
       isKept ? 1 : 0,
@@ -242,7 +252,7 @@ export class EventStore {
       invocation.payload,
       answer?.payload ?? null
     )
-    return Number(row?.id)
+    return id
   }
 
   outcome(id: number): Outcome | undefined {
@@ -278,8 +288,10 @@ export class EventStore {
     )
     for (const { id } of rows) {
       this.#database.run(
-        `INSERT INTO events (lane, due, running, attempts, throttles, accepted, request_id, trace_id, client_context, payload)
-         SELECT lane, ?, 0, 0, 0, ?, request_id, trace_id, client_context, payload FROM outcomes WHERE id = ?`,
+        `INSERT INTO events
+           (id, lane, due, running, attempts, throttles, accepted, request_id, trace_id, client_context, payload)
+         SELECT ?, lane, ?, 0, 0, 0, ?, request_id, trace_id, client_context, payload FROM outcomes WHERE id = ?`,
+        ++this.#lastEvent,
         nowMillis,
         nowMillis,
         Number(id)

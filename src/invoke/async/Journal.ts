@@ -27,7 +27,7 @@ export interface JournalOptions {
 }
 
 /** A transaction holds up everything else for as long as it takes: some milliseconds with so many small ones. */
-const maxBatch = 256
+const maxBatch = 512
 const maxBatchBytes = 4 * 1024 * 1024
 
 export class Journal {

@@ -49,8 +49,8 @@ export class Lanes {
     this.#maxRunning = 0
   }
 
-  has(key: string): boolean {
-    return this.#lanes.has(key)
+  find(key: string): Lane | undefined {
+    return this.#lanes.get(key)
   }
 
   lane(key: string): Lane {

@@ -296,12 +296,19 @@ const make = Effect.fnUntraced(function* (options: SqliteAsyncOptions) {
 
 /** Counts steps. A function's series are made once and kept. */
 const counter = Effect.map(Effect.context<never>(), (context) => {
-  const series = new Map<string, ReturnType<typeof asyncEventSteps>>()
+  const series = new Map<string, Map<AsyncEventStep, ReturnType<typeof asyncEventSteps>>>()
   return (functionName: string, step: AsyncEventStep, times = 1): void => {
-    const key = `${step} ${functionName}`
-    const known = series.get(key) ?? asyncEventSteps(functionName, step)
-    series.set(key, known)
-    known.updateUnsafe(times, context)
+    let steps = series.get(functionName)
+    if (steps === undefined) {
+      steps = new Map()
+      series.set(functionName, steps)
+    }
+    let counted = steps.get(step)
+    if (counted === undefined) {
+      counted = asyncEventSteps(functionName, step)
+      steps.set(step, counted)
+    }
+    counted.updateUnsafe(times, context)
   }
 })
 
