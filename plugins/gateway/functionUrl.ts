@@ -22,6 +22,7 @@ import {
 } from "../../src/events/HttpResponseV2.ts"
 import { PreludeReader } from "../../src/events/StreamPrelude.ts"
 import { clientAddressOf } from "../../src/http/HttpServer.ts"
+import { rawOf } from "../../src/http/RawRequest.ts"
 import type { TrustedProxies } from "../../src/http/TrustedProxies.ts"
 import { LambdaInvoker } from "../../src/invoke/LambdaInvoker.ts"
 import type { Credentials } from "../../src/sigv4/Credentials.ts"
@@ -49,7 +50,7 @@ type Runtime = ManagedRuntime.ManagedRuntime<FunctionUrlServices, never>
 export const functionUrl = (runtime: Runtime, options: FunctionUrlOptions) => {
   const log = accessLog(runtime)
   return new Elysia({ name: "function-url" }).wrap((routes, request) => {
-    const target = functionUrlTarget(request.url)
+    const target = functionUrlTarget(request)
     if (target === undefined) return routes
     return async () => {
       const response = await serve(runtime, request, target, options)
@@ -133,11 +134,17 @@ const eventOf = (
 ): HttpEventV2 => {
   const { clientIp, requestId, trace } = exchangeOf(request)
   const from = proxies(request.headers, clientIp)
-  const headers = new Map([...request.headers].filter(([name]) => !ofConnection.has(name)))
-  headers.set("x-forwarded-for", from.chain)
-  headers.set("x-forwarded-proto", from.scheme)
-  headers.set("x-forwarded-port", from.port ?? target.port ?? (from.scheme === "https" ? "443" : "80"))
-  headers.set("x-amzn-trace-id", formatTraceId(trace))
+  const added = new Map([
+    ["x-forwarded-for", from.chain],
+    ["x-forwarded-proto", from.scheme],
+    ["x-forwarded-port", from.port ?? target.port ?? (from.scheme === "https" ? "443" : "80")],
+    ["x-amzn-trace-id", formatTraceId(trace)]
+  ])
+  const given = rawOf(request).fields.filter(([field]) => {
+    const name = field.toLowerCase()
+    return !ofConnection.has(name) && !added.has(name)
+  })
+  const headers = [...given, ...added]
   const { rawPath, rawQuery } = target
   return httpEventV2(
     { method: request.method, rawPath, rawQuery, headers, body },

@@ -2,6 +2,7 @@
  * Which function URL a request is for: by its host, `<id>.lambda-url.<anything>`, or, where no name leads here, by a
  * path that begins with `/lambda-url/<id>`.
  */
+import { rawOf } from "../../src/http/RawRequest.ts"
 
 export interface FunctionUrlTarget {
   /** As it was asked for; there may be no such URL. */
@@ -17,16 +18,16 @@ export interface FunctionUrlTarget {
   readonly rawQuery: string
 }
 
-/** Undefined for a request to anything else. `url` is a request's: absolute. */
-export const functionUrlTarget = (url: string): FunctionUrlTarget | undefined => {
-  if (!/lambda-url/i.test(url)) return undefined
-  const [, authority = "", path = "", rawQuery = ""] = /^[a-z]+:\/\/([^/?]*)([^?]*)(?:\?(.*))?$/is.exec(url) ?? []
-  const [host = "", port] = authority.split(":")
-  const whole = path === "" ? "/" : path
-  const about = { path: whole, rawQuery, ...(port === undefined ? {} : { port }) }
-  const [id = "", kind = ""] = host.toLowerCase().split(".")
-  if (kind === "lambda-url") return { ...about, id, host: host.toLowerCase(), rawPath: whole }
-  const [, ofPath, rest] = /^\/lambda-url\/([^/]*)(.*)$/s.exec(whole) ?? []
+/** Undefined for a request to anything else. */
+export const functionUrlTarget = (request: Request): FunctionUrlTarget | undefined => {
+  if (!/lambda-url/i.test(request.url)) return undefined
+  const [, authority = ""] = /^[a-z]+:\/\/([^/?]*)/i.exec(request.url) ?? []
+  const [host = "", port] = authority.toLowerCase().split(":")
+  const [, path = "", rawQuery = ""] = /^([^?]*)(?:\?(.*))?$/s.exec(rawOf(request).target) ?? []
+  const about = { path, rawQuery, ...(port === undefined ? {} : { port }) }
+  const [id = "", kind = ""] = host.split(".")
+  if (kind === "lambda-url") return { ...about, id, host, rawPath: path }
+  const [, ofPath, rest] = /^\/lambda-url\/([^/]*)(.*)$/s.exec(path) ?? []
   if (ofPath === undefined) return undefined
   return { ...about, id: ofPath, rawPath: rest === undefined || rest === "" ? "/" : rest }
 }
