@@ -328,6 +328,15 @@ describe("CreateFunction", () => {
     )
   })
 
+  it("refuses more than 50 tags", async () => {
+    const { ask } = functionsApp()
+    const Tags = Object.fromEntries(Array.from({ length: 51 }, (_, index) => [`k${index}`, "v"]))
+    expect(await ask("POST ", await creation("f", { Tags }))).toEqual(
+      invalid("Number of tags exceeds resource tag limit.")
+    )
+    expect((await ask("GET /f")).status).toBe(404)
+  })
+
   it("refuses a name that is taken, also where two ask for it at once", async () => {
     const { ask } = functionsApp()
     const answers = await Promise.all([ask("POST ", await creation("f")), ask("POST ", await creation("f"))])

@@ -210,6 +210,32 @@ describe("PoolManager", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("tells why the last start failed, until one succeeds or the function is another", () => {
+    const failure = { reason: "InitExited", detail: "gone" } as const
+    let isBroken = true
+    const { layer } = pool({
+      provision: () =>
+        Effect.suspend(() =>
+          isBroken ? new ProvisionFailed({ functionName: hello, failure }) : Effect.succeed(worker("w"))
+        )
+    })
+    const told = PoolManager.use((pools) => Effect.map(pools.stats, ([only]) => only?.startFailure))
+    return Effect.gen(function* () {
+      yield* Effect.flip(acquire())
+      expect(yield* told).toEqual(failure)
+      isBroken = false
+      yield* release(yield* acquire())
+      expect(yield* told).toBeUndefined()
+      isBroken = true
+      yield* Effect.flip(acquire(functionConfig({ environment: { A: "1" } })))
+      expect(yield* told).toEqual(failure)
+      isBroken = false
+      const pools = yield* PoolManager
+      yield* pools.reconcile([functionConfig({ environment: { A: "2" } })])
+      expect(yield* told).toBeUndefined()
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("serves a changed function by workers started after the change, and never goes back", () => {
     const { layer, log } = pool()
     const before = functionConfig({ maxCapacity: 2 })
