@@ -170,6 +170,7 @@ const functionConfig = (
     minCapacity: version === latest ? Math.min(defaults.minCapacity, defaults.maxCapacity) : 0,
     acquireTimeout: defaults.acquireTimeout,
     maxQueued: defaults.maxQueued,
-    idleTimeout: defaults.idleTimeout
+    idleTimeout: defaults.idleTimeout,
+    ...(settings.DeadLetterTargetArn === undefined ? {} : { deadLetterTarget: settings.DeadLetterTargetArn })
   })
 }

@@ -68,6 +68,7 @@ const corrections: Readonly<Record<string, Partial<Shape>>> = {
   NamespacedFunctionName: { max: 140 },
   // Beside AWS's: where AWS's services are not.
   DestinationArn: { otherPattern: "(https?|file)://.+" },
+  ResourceArn: { otherPattern: "(https?|file)://.+" },
   NamespacedStatementId: { pattern: "([a-zA-Z0-9-_]+)" }
 }
 
