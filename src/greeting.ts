@@ -5,6 +5,8 @@ import type { Placement } from "./provision/Placements.ts"
 export interface PlacedFunction {
   readonly config: FunctionConfig
   readonly placement?: Placement
+  /** It was made through the API, and is in no folder. */
+  readonly isStored?: boolean
 }
 
 export interface Greeting {
@@ -29,17 +31,22 @@ export const greeting = (about: Greeting): ReadonlyArray<string> => {
 }
 
 const functionLines = ({ functions, functionsDir }: Greeting): ReadonlyArray<string> => {
-  if (functions.length === 0) {
-    return [
-      `There are no functions in ${functionsDir}: put a folder with an index.mjs there, or set IRORI_FUNCTIONS_DIR.`
-    ]
-  }
+  const stored = functions.filter(({ isStored }) => isStored === true)
+  const ofFiles = functions.filter(({ isStored }) => isStored !== true)
+  const empty = `There are no functions in ${functionsDir}: put a folder with an index.mjs there, or set IRORI_FUNCTIONS_DIR.`
+  return [
+    ...(ofFiles.length === 0 ? [empty] : [`Functions in ${functionsDir}:`, ...table(ofFiles)]),
+    ...(stored.length === 0 ? [] : ["Functions made through the API:", ...table(stored)]),
+    ...reasons(functions)
+  ]
+}
+
+const table = (functions: ReadonlyArray<PlacedFunction>): ReadonlyArray<string> => {
   const width = Math.max(...functions.map(({ config }) => config.name.length))
-  const lines = functions.map(({ config, placement }) => {
+  return functions.map(({ config, placement }) => {
     const what = config.code._tag === "CodeImage" ? config.code.uri : config.runtime
     return `  ${config.name.padEnd(width)}  ${(what ?? "").padEnd(15)} ${placement?.provisioner ?? ""}`.trimEnd()
   })
-  return [`Functions in ${functionsDir}:`, ...lines, ...reasons(functions)]
 }
 
 /** Each reason once, with the functions it holds for where it does not hold for all. */

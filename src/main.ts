@@ -13,6 +13,8 @@ import { managerDescription } from "../plugins/manager/description.ts"
 import { isManagerPath, type ManagerServices, manager } from "../plugins/manager/index.ts"
 import { isLoopback, loadSettings, type Settings } from "./Config.ts"
 import type { CodeLinks } from "./control/CodeLinks.ts"
+import { latest } from "./control/FunctionRecord.ts"
+import { FunctionStore } from "./control/FunctionStore.ts"
 import { greeting } from "./greeting.ts"
 import { listen } from "./http/HttpServer.ts"
 import { AsyncInvoker } from "./invoke/AsyncInvoker.ts"
@@ -101,11 +103,15 @@ const start = Effect.fnUntraced(function* (settings: Settings) {
 const greet = Effect.fnUntraced(function* (settings: Settings, port: number, hasDocs: boolean) {
   const registry = yield* Effect.serviceOption(FunctionRegistry)
   const placements = yield* Effect.serviceOption(Placements)
+  const store = yield* Effect.serviceOption(FunctionStore)
   const configs = Option.isSome(registry) ? yield* registry.value.list : []
-  const functions = yield* Effect.forEach(configs, (config) =>
-    Option.isNone(placements)
-      ? Effect.succeed({ config })
-      : Effect.map(placements.value.placement(config), (placement) => ({ config, placement }))
+  const functions = yield* Effect.forEach(
+    configs.filter(({ version }) => version === latest),
+    Effect.fnUntraced(function* (config) {
+      const isStored = Option.isSome(store) && store.value.versions(config.name) !== undefined
+      if (Option.isNone(placements)) return { config, isStored }
+      return { config, isStored, placement: yield* placements.value.placement(config) }
+    })
   )
   const lines = greeting({
     url: `http://${settings.host.includes(":") ? `[${settings.host}]` : settings.host}:${port}`,

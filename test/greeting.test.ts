@@ -39,6 +39,16 @@ describe("greeting", () => {
     ])
   })
 
+  it("tells functions of the folder from those made through the API", () => {
+    const functions = [{ config: echo }, { config: image, isStored: true }]
+    expect(greeting({ ...about, functions }).slice(1, 5)).toEqual([
+      "Functions in functions:",
+      "  echo  nodejs22.x",
+      "Functions made through the API:",
+      "  image  mine:1"
+    ])
+  })
+
   it("says what to do where there are no functions", () => {
     expect(greeting(about)[1]).toMatch(/put a folder with an index\.mjs there, or set IRORI_FUNCTIONS_DIR/)
   })
