@@ -43,9 +43,13 @@ describe("/docs", () => {
     const document = (await response.json()) as { openapi: string; paths: Record<string, unknown> }
     expect(document.openapi).toBe("3.1.0")
     expect(Object.keys(document.paths).sort()).toEqual([
+      "/2014-11-13/functions/{FunctionName}/invoke-async",
       "/2015-03-31/functions/{FunctionName}/invocations",
+      "/2021-11-15/functions/{FunctionName}/response-streaming-invocations",
       "/health",
       "/health/ready",
+      "/irori/events/failed",
+      "/irori/events/redrive",
       "/metrics",
       "/metrics/containers"
     ])
