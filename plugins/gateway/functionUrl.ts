@@ -87,7 +87,7 @@ interface Prepared {
 /** All that comes before the function: who asks, and what. Answers a preflight by itself. */
 const prepare = Effect.fnUntraced(function* (request: Request, target: FunctionUrlTarget, options: FunctionUrlOptions) {
   const urls = yield* FunctionUrls
-  const url = urls.find(target.id)
+  const url = yield* urls.find(target.id)
   if (url === undefined) return yield* new UrlUnknown()
   if (url.cors !== undefined && isPreflight(request.method, request.headers)) {
     return new Response(null, { headers: pairs(preflightHeaders(url.cors, request.headers)) })

@@ -32,7 +32,7 @@ const action = "lambda:InvokeFunctionUrl"
 
 /** Answers with who has signed, where the URL asks for that. */
 export const authorize = (
-  { authType }: FunctionUrl,
+  { authType, isDeclared }: FunctionUrl,
   policy: ResourcePolicy | undefined,
   { credentials, owner }: AccessOptions,
   nowMillis: number,
@@ -40,7 +40,8 @@ export const authorize = (
 ): Effect.Effect<IamAuthorizer | undefined, UrlForbidden> => {
   const allows = (principal: string) => isAllowed(policy, { action, principal, authType, isViaFunctionUrl: true })
   if (authType === "NONE") {
-    return allows("*")
+    // One that is declared in a file has no policy to go with it: the declaration is the permission.
+    return isDeclared === true || allows("*")
       ? Effect.succeed(undefined)
       : forbid(`no permission allows ${action} to * with FunctionUrlAuthType NONE`)
   }

@@ -2,14 +2,15 @@
  * The URLs of functions and of aliases: which there are, and how each is set (`LAMBDA-CONTRACT.md` section 11.1). Who
  * may call one is the policies' to say; what a call becomes, the gateway's.
  */
-import { randomInt } from "node:crypto"
+import { createHash, randomInt } from "node:crypto"
 import { Clock, Context, Effect, Layer } from "effect"
+import type { FunctionConfig } from "../domain/FunctionConfig.ts"
 import { functionArn, type Owner, type Qualifier } from "../domain/FunctionName.ts"
 import type { FunctionReference } from "../domain/FunctionReference.ts"
 import type { CorsPolicy } from "../events/Cors.ts"
 import { FunctionRegistry } from "../registry/FunctionRegistry.ts"
 import { ControlDatabase, type Row, type SqlDatabase, type Tables } from "./Database.ts"
-import { ResourceConflict, ResourceNotFound } from "./refusals.ts"
+import { InvalidParameterValue, ResourceConflict, ResourceNotFound } from "./refusals.ts"
 
 export type FunctionUrlAuthType = "NONE" | "AWS_IAM"
 export type FunctionUrlInvokeMode = "BUFFERED" | "RESPONSE_STREAM"
@@ -26,6 +27,8 @@ export interface FunctionUrl extends FunctionUrlSettings {
   readonly functionName: string
   /** An alias; absent for the function itself. */
   readonly qualifier?: Qualifier
+  /** It comes from a file, and what it is can be changed there alone. To declare it is to permit it. */
+  readonly isDeclared?: true
   /** Unix. */
   readonly createdMillis: number
   readonly modifiedMillis: number
@@ -59,15 +62,15 @@ export class FunctionUrls extends Context.Service<
     readonly update: (
       reference: FunctionReference,
       settings: Partial<FunctionUrlSettings>
-    ) => Effect.Effect<FunctionUrl, ResourceNotFound>
+    ) => Effect.Effect<FunctionUrl, ResourceNotFound | InvalidParameterValue>
     /** That of a function; those of its aliases stay. */
-    readonly remove: (reference: FunctionReference) => Effect.Effect<void, ResourceNotFound>
+    readonly remove: (reference: FunctionReference) => Effect.Effect<void, ResourceNotFound | InvalidParameterValue>
     /** Those of a function and its aliases, the oldest first. */
     readonly list: (
       reference: FunctionReference,
       page: { readonly marker?: string; readonly maxItems?: number }
     ) => Effect.Effect<FunctionUrlPage, ResourceNotFound>
-    readonly find: (id: string) => FunctionUrl | undefined
+    readonly find: (id: string) => Effect.Effect<FunctionUrl | undefined>
     /** Where it answers, as seen from a caller who reaches the API at `origin`. */
     readonly linkTo: (url: FunctionUrl, origin: string) => string
     readonly arnOf: (url: FunctionUrl) => string
@@ -114,18 +117,51 @@ const make = Effect.fnUntraced(function* ({ domain, owner }: FunctionUrlsOptions
   const arnOf = (reference: FunctionReference) => functionArn(owner, reference.name, reference.qualifier)
   const hostOf = (id: string) => `${id}.lambda-url.${owner.region}.${place.hostname}`
 
-  const stored = (reference: FunctionReference) =>
+  /** By functions' names. */
+  const declaredIds = new Map<string, string>()
+  const declaredId = (name: string): string => {
+    const known = declaredIds.get(name)
+    if (known !== undefined) return known
+    const id = idOf(`${owner.accountId} ${owner.region} ${name}`)
+    declaredIds.set(name, id)
+    return id
+  }
+  const declaredBy = ({ name, url }: FunctionConfig): FunctionUrl | undefined =>
+    url === undefined
+      ? undefined
+      : { ...url, id: declaredId(name), functionName: name, isDeclared: true, createdMillis: 0, modifiedMillis: 0 }
+
+  /** Of a function, or of one alias of it. */
+  const known = ({ name, qualifier }: FunctionReference) =>
     Effect.suspend(() => {
-      const url = read(database, reference)
-      return url === undefined
+      const url = read(database, { name, ...(qualifier === undefined ? {} : { qualifier }) })
+      if (url !== undefined || qualifier !== undefined) return Effect.succeed(url)
+      return registry.get(name).pipe(
+        Effect.map(declaredBy),
+        Effect.catch(() => Effect.succeed(undefined))
+      )
+    })
+  const stored = (reference: FunctionReference) =>
+    Effect.flatMap(known(reference), (url) =>
+      url === undefined
         ? Effect.fail(new ResourceNotFound({ detail: "The resource you requested does not exist." }))
         : Effect.succeed(url)
-    })
+    )
+  const changeable = (reference: FunctionReference) =>
+    Effect.flatMap(stored(reference), (url) =>
+      url.isDeclared === true
+        ? Effect.fail(
+            new InvalidParameterValue({
+              detail: `The URL of ${url.functionName} comes from a file: change it where its function is declared.`
+            })
+          )
+        : Effect.succeed(url)
+    )
 
   return FunctionUrls.of({
     create: Effect.fnUntraced(function* (reference, settings) {
       yield* demand(reference)
-      if (read(database, reference) !== undefined) {
+      if ((yield* known(reference)) !== undefined) {
         const arn = arnOf(reference)
         return yield* new ResourceConflict({
           detail: `Failed to create function url config for [functionArn = ${arn}]. Error message:  FunctionUrlConfig exists for this Lambda function`
@@ -147,13 +183,13 @@ const make = Effect.fnUntraced(function* ({ domain, owner }: FunctionUrlsOptions
     get: stored,
     update: Effect.fnUntraced(function* (reference, settings) {
       yield* demand(reference)
-      const before = yield* stored(reference)
+      const before = yield* changeable(reference)
       const url = { ...before, ...settings, modifiedMillis: yield* Clock.currentTimeMillis }
       write(database, url)
       return url
     }),
     remove: (reference) =>
-      Effect.map(stored(reference), ({ id }) => void database.run("DELETE FROM function_urls WHERE id = ?", id)),
+      Effect.map(changeable(reference), ({ id }) => void database.run("DELETE FROM function_urls WHERE id = ?", id)),
     list: Effect.fnUntraced(function* (reference, { marker, maxItems = maxPage }) {
       yield* demand({ name: reference.name })
       const rows = database.all(
@@ -163,15 +199,25 @@ const make = Effect.fnUntraced(function* ({ domain, owner }: FunctionUrlsOptions
         Math.min(maxItems, maxPage) + 1
       )
       const page = rows.slice(0, Math.min(maxItems, maxPage))
+      const url = yield* known({ name: reference.name })
+      // It has no row, and is shown before those that have.
+      const declared = url?.isDeclared === true && marker === undefined ? [url] : []
       return {
-        urls: page.map(functionUrl),
+        urls: [...declared, ...page.map(functionUrl)],
         ...(rows.length > page.length ? { nextMarker: String(page.at(-1)?.rowid) } : {})
       }
     }),
-    find: (id) => {
-      const row = database.get("SELECT * FROM function_urls WHERE id = ?", id)
-      return row === undefined ? undefined : functionUrl(row)
-    },
+    find: (id) =>
+      Effect.suspend(() => {
+        const row = database.get("SELECT * FROM function_urls WHERE id = ?", id)
+        if (row !== undefined) return Effect.succeed(functionUrl(row))
+        return Effect.map(registry.list, (configs) => {
+          const config = configs.find(({ name, url }) => url !== undefined && declaredId(name) === id)
+          // One that was made through the API has taken its place.
+          const isTaken = config !== undefined && read(database, { name: config.name }) !== undefined
+          return config === undefined || isTaken ? undefined : declaredBy(config)
+        })
+      }),
     linkTo: ({ id }, origin) => {
       const reached = new URL(origin)
       const port = place.port ?? (place.scheme === undefined ? reached.port : "")
@@ -185,6 +231,10 @@ const make = Effect.fnUntraced(function* ({ domain, owner }: FunctionUrlsOptions
 const letters = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 const newId = (): string => Array.from({ length: 32 }, () => letters[randomInt(letters.length)]).join("")
+
+/** The same one for the same text, on every machine: a link to a function of a file stays what it is. */
+const idOf = (text: string): string =>
+  [...createHash("sha256").update(text).digest()].map((byte) => letters[byte % letters.length]).join("")
 
 /** The parts of the setting; undefined is what it leaves to the caller's origin. */
 const placeOf = (domain: string) => {

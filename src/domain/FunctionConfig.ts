@@ -45,6 +45,24 @@ export type SystemLogLevel = typeof SystemLogLevel.Type
 export const InitializationType = Schema.Literals(["on-demand", "provisioned-concurrency"])
 export type InitializationType = typeof InitializationType.Type
 
+/** A URL that a function is declared with; its CORS in the words of Lambda's API. */
+export const DeclaredUrl = Schema.Struct({
+  authType: Schema.Literals(["NONE", "AWS_IAM"]),
+  invokeMode: Schema.Literals(["BUFFERED", "RESPONSE_STREAM"]),
+  cors: Schema.optionalKey(
+    Schema.Struct({
+      AllowCredentials: Schema.optionalKey(Schema.Boolean),
+      AllowHeaders: Schema.optionalKey(Schema.Array(Schema.String)),
+      AllowMethods: Schema.optionalKey(Schema.Array(Schema.String)),
+      AllowOrigins: Schema.optionalKey(Schema.Array(Schema.String)),
+      ExposeHeaders: Schema.optionalKey(Schema.Array(Schema.String)),
+      /** Seconds. */
+      MaxAge: Schema.optionalKey(Schema.Int)
+    })
+  )
+})
+export type DeclaredUrl = typeof DeclaredUrl.Type
+
 /** Lambda's smallest, and what a function has that says nothing. */
 export const defaultEphemeralStorageMegabytes = 512
 
@@ -72,6 +90,8 @@ export class FunctionConfig extends Schema.Class<FunctionConfig>("FunctionConfig
   systemLogLevel: Schema.optionalKey(SystemLogLevel),
   /** `on-demand` where it is absent. */
   initializationType: Schema.optionalKey(InitializationType),
+  /** Of functions that come from files. Those of the API have theirs beside them. */
+  url: Schema.optionalKey(DeclaredUrl),
   /** The function's own variables, beside those that the platform sets. */
   environment: Schema.Record(Schema.String, Schema.String),
   /** How long one invocation may run before it is cut off and its worker removed. */

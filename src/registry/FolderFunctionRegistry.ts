@@ -5,7 +5,7 @@
 import { readdirSync, readFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { Duration, Effect, Layer, Schema } from "effect"
-import { CodeFolder, CodeImage, FunctionConfig } from "../domain/FunctionConfig.ts"
+import { CodeFolder, CodeImage, type DeclaredUrl, FunctionConfig } from "../domain/FunctionConfig.ts"
 import { FunctionName } from "../domain/FunctionName.ts"
 import { reservedVariables } from "../provision/workerEnvironment.ts"
 import { type CodeShape, codeShape, isFolder } from "./codeFolder.ts"
@@ -210,6 +210,7 @@ const configOf = (
       : new CodeFolder({ path, revision: codeRevision(path) }),
     ...(entry.description === undefined ? {} : { description: entry.description }),
     ...(shape ?? {}),
+    ...urlOf(entry),
     environment: { ...Object.fromEntries(common), ...textValues(entry.environment) },
     timeout: Duration.min(Duration.seconds(entry.timeout ?? 3), options.maxTimeout ?? Duration.minutes(15)),
     memoryMegabytes: entry.memory_size ?? 128,
@@ -220,6 +221,22 @@ const configOf = (
     maxQueued: options.defaults.maxQueued,
     idleTimeout: seconds(scaling.idle_timeout) ?? options.defaults.idleTimeout
   })
+}
+
+const urlOf = ({ cors, invoke_mode, url }: Entry): { readonly url?: DeclaredUrl } => {
+  if (url === undefined) return {}
+  const given = {
+    AllowCredentials: cors?.allow_credentials,
+    AllowHeaders: cors?.allow_headers,
+    AllowMethods: cors?.allow_methods,
+    AllowOrigins: cors?.allow_origins,
+    ExposeHeaders: cors?.expose_headers,
+    MaxAge: cors?.max_age
+  }
+  const policy = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
+  return {
+    url: { authType: url, invokeMode: invoke_mode ?? "BUFFERED", ...(cors === undefined ? {} : { cors: policy }) }
+  }
 }
 
 const seconds = (value: number | undefined) => (value === undefined ? undefined : Duration.seconds(value))

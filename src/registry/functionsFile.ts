@@ -1,7 +1,7 @@
 /** Reads `functions.yml`: what it may say, and where in it a mistake is. Knows nothing of folders or code. */
 import { Result, Schema, SchemaIssue } from "effect"
 import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } from "yaml"
-import { Transport } from "../domain/FunctionConfig.ts"
+import { DeclaredUrl, Transport } from "../domain/FunctionConfig.ts"
 import { FunctionName } from "../domain/FunctionName.ts"
 import { reservedVariables } from "../provision/workerEnvironment.ts"
 import type { RegistryProblem } from "./FunctionRegistry.ts"
@@ -19,6 +19,19 @@ const Scaling = Schema.Struct({
   min_capacity: Schema.optionalKey(whole(0, 10_000)),
   acquire_timeout: Schema.optionalKey(Seconds),
   idle_timeout: Schema.optionalKey(Seconds)
+})
+
+const Names = Schema.Array(Schema.NonEmptyString)
+
+/** As the API's `Cors`. */
+const Cors = Schema.Struct({
+  allow_credentials: Schema.optionalKey(Schema.Boolean),
+  allow_headers: Schema.optionalKey(Names),
+  allow_methods: Schema.optionalKey(Names),
+  allow_origins: Schema.optionalKey(Names),
+  expose_headers: Schema.optionalKey(Names),
+  /** Seconds. */
+  max_age: Schema.optionalKey(whole(0, 86_400))
 })
 
 const variableName = /^[a-zA-Z][a-zA-Z0-9_]+$/u
@@ -56,12 +69,20 @@ const Entry = Schema.Struct({
   timeout: Schema.optionalKey(whole(1, 900)),
   /** Megabytes. */
   memory_size: Schema.optionalKey(whole(128, 10_240)),
-  transport: Schema.optionalKey(Transport)
+  transport: Schema.optionalKey(Transport),
+  /** Gives it a URL: `NONE` for one that everybody may call, `AWS_IAM` for those who sign. */
+  url: Schema.optionalKey(DeclaredUrl.fields.authType),
+  /** Of the URL. */
+  invoke_mode: Schema.optionalKey(DeclaredUrl.fields.invokeMode),
+  cors: Schema.optionalKey(Cors)
 }).check(
   Schema.makeFilter((entry) => {
     if (entry.image !== undefined && entry.code !== undefined) return "A function has an image or code, not both"
     if (entry.image !== undefined && (entry.runtime ?? entry.handler) !== undefined) {
       return "An image has its runtime and handler inside: leave them out"
+    }
+    if (entry.url === undefined && (entry.invoke_mode ?? entry.cors) !== undefined) {
+      return "invoke_mode and cors are a URL's: say 'url: NONE' or 'url: AWS_IAM' as well"
     }
     return undefined
   })
@@ -147,7 +168,7 @@ const withoutNulls = (value: Record<string, unknown>): Record<string, unknown> =
   Object.fromEntries(
     Object.entries(value)
       .filter(([, item]) => item !== null)
-      .map(([key, item]) => [key, key === "scaling" && isRecord(item) ? withoutNulls(item) : item])
+      .map(([key, item]) => [key, (key === "scaling" || key === "cors") && isRecord(item) ? withoutNulls(item) : item])
   )
 
 /** Environment variables are text: `VERSION: 1.10` is not to become `1.1`. */
@@ -181,7 +202,7 @@ const mistake = (issue: SchemaIssue.Issue, path: Path, place: (path: Path) => st
   return `${place(whole)}: ${whole.map(String).join(".")}: ${first?.message ?? "is wrong"}`
 }
 
-/** The paths of the keys in `value` that no field has the name of, those of its `scaling` included. */
+/** The paths of the keys in `value` that no field has the name of, those of its `scaling` and `cors` included. */
 const strangers = (
   value: unknown,
   fields: object,
@@ -191,5 +212,11 @@ const strangers = (
   const own = Object.keys(value)
     .filter((key) => !Object.hasOwn(fields, key))
     .map((key) => [...path, key])
-  return fields === Scaling.fields ? own : [...own, ...strangers(value.scaling, Scaling.fields, [...path, "scaling"])]
+  return fields === Scaling.fields || fields === Cors.fields
+    ? own
+    : [
+        ...own,
+        ...strangers(value.scaling, Scaling.fields, [...path, "scaling"]),
+        ...strangers(value.cors, Cors.fields, [...path, "cors"])
+      ]
 }

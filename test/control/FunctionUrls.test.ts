@@ -6,9 +6,10 @@ import { Effect, Layer, Result } from "effect"
 import { TestClock } from "effect/testing"
 import { functionUrls } from "../../plugins/control/functionUrls.ts"
 import { ControlDatabase } from "../../src/control/Database.ts"
-import { dependentTables } from "../../src/control/dependentTables.ts"
+import { FunctionStore } from "../../src/control/FunctionStore.ts"
 import { FunctionUrls } from "../../src/control/FunctionUrls.ts"
 import { operations, readInput } from "../../src/control/model/LambdaApi.ts"
+import { FunctionName } from "../../src/domain/FunctionName.ts"
 import type { FunctionReference } from "../../src/domain/FunctionReference.ts"
 import { FunctionNotFound, FunctionRegistry, FunctionUnusable } from "../../src/registry/FunctionRegistry.ts"
 import { functionConfig } from "../support/functions.ts"
@@ -19,14 +20,22 @@ const origin = "http://localhost:3000"
 const hello = { name: "hello" }
 const live = { name: "hello", qualifier: "live" }
 
-/** `hello` with the aliases `live` and `next`, and `broken`, which cannot run. */
+/** What a file says of it. */
+const declared = functionConfig({
+  name: FunctionName.make("declared"),
+  url: { authType: "NONE", invokeMode: "RESPONSE_STREAM", cors: { MaxAge: 5 } }
+})
+
+/** `hello` with the aliases `live` and `next`; `broken`, which cannot run; and `declared`, which a file gives a URL. */
 const registry = Layer.mock(FunctionRegistry, {
   get: (functionName, qualifier) => {
+    if (functionName === "declared" && qualifier === undefined) return Effect.succeed(declared)
     if (functionName === "broken") return Effect.fail(new FunctionUnusable({ functionName, detail: "no handler" }))
     return functionName === "hello" && (qualifier === undefined || ["live", "next"].includes(qualifier))
       ? Effect.succeed(functionConfig())
       : Effect.fail(new FunctionNotFound({ functionName, ...(qualifier === undefined ? {} : { qualifier }) }))
-  }
+  },
+  list: Effect.succeed([functionConfig(), declared])
 })
 
 const layer = (domain = "localhost", database: Layer.Layer<ControlDatabase, unknown> = ControlDatabase.layerMemory) =>
@@ -186,13 +195,44 @@ describe("the operations of function URLs", () => {
   })
 })
 
+describe("a URL that a file declares", () => {
+  const name = { name: "declared" }
+
+  it.effect("is there, and always the same", () =>
+    Effect.gen(function* () {
+      const seen = yield* get(name)
+      expect(seen).toMatchObject({
+        FunctionUrl: expect.stringMatching(/^http:\/\/[a-z0-9]{32}\.lambda-url\.us-east-1\.localhost:3000\/$/),
+        AuthType: "NONE",
+        InvokeMode: "RESPONSE_STREAM",
+        Cors: { MaxAge: 5 }
+      })
+      expect(yield* get(name).pipe(Effect.provide(layer()))).toEqual(seen)
+      expect(yield* list(name)).toEqual({ FunctionUrlConfigs: [seen] })
+      const urls = yield* FunctionUrls
+      const id = new URL((seen as { FunctionUrl: string }).FunctionUrl).host.split(".")[0]!
+      expect(yield* urls.find(id)).toMatchObject({ functionName: "declared", isDeclared: true })
+    }).pipe(Effect.provide(layer()))
+  )
+
+  it.effect.each<readonly [string, Effect.Effect<unknown, { _tag: string }, FunctionUrls>, string]>([
+    ["made again", create(name), "ResourceConflict"],
+    ["changed", update(name, { AuthType: "AWS_IAM" }), "InvalidParameterValue"],
+    ["deleted", remove(name), "InvalidParameterValue"]
+  ])("is not %s through the API", ([, operation, tag]) =>
+    Effect.gen(function* () {
+      expect((yield* Effect.flip(operation))._tag).toBe(tag)
+    }).pipe(Effect.provide(layer()))
+  )
+})
+
 describe("FunctionUrls", () => {
   it.effect("finds a URL by its id, and none by another", () =>
     Effect.gen(function* () {
       const urls = yield* FunctionUrls
       const url = yield* urls.create(live, { authType: "NONE" })
-      expect(urls.find(url.id)).toEqual(url)
-      expect(urls.find("x".repeat(32))).toBeUndefined()
+      expect(yield* urls.find(url.id)).toEqual(url)
+      expect(yield* urls.find("x".repeat(32))).toBeUndefined()
     }).pipe(Effect.provide(layer()))
   )
 
@@ -219,9 +259,15 @@ describe("FunctionUrls", () => {
         Effect.map((url) => url.id),
         Effect.provide(over)
       )
-      const found = yield* FunctionUrls.use((urls) => Effect.succeed(urls.find(id))).pipe(Effect.provide(over))
+      const [found, left] = yield* Effect.gen(function* () {
+        const urls = yield* FunctionUrls
+        const store = yield* FunctionStore
+        const found = yield* urls.find(id)
+        store.remove("hello")
+        return [found, yield* urls.find(id)]
+      }).pipe(Effect.provide(FunctionStore.layer.pipe(Layer.provideMerge(over))))
       expect(found?.functionName).toBe("hello")
-      expect(dependentTables).toContain("function_urls")
+      expect(left).toBeUndefined()
       rmSync(folder, { recursive: true })
     })
   )

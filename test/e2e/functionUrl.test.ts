@@ -31,6 +31,7 @@ const functions = codeFolder({
     "  web: { timeout: 20 }",
     "  short: { code: ./web, timeout: 1, runtime: nodejs22.x, handler: index.handler }",
     "  stream: { timeout: 20 }",
+    "  declared: { code: ./web, runtime: nodejs22.x, handler: index.handler, url: NONE }",
     "  unused: { code: ./web, runtime: nodejs22.x, handler: index.handler }"
   ].join("\n"),
   "web/index.mjs": `
@@ -231,6 +232,12 @@ describe.each([
       rawPath: "/a",
       requestContext: { domainName: `${url.id}.lambda-url.us-east-1.localhost` }
     })
+  })
+
+  test("are public where a file declares them so", async () => {
+    const { FunctionUrl } = await client.send(new GetFunctionUrlConfigCommand({ FunctionName: "declared" }))
+    const response = await ask(new URL(FunctionUrl!), "/")
+    expect(response.status).toBe(200)
   })
 
   test("have a trusted proxy's word for the client", async () => {

@@ -193,10 +193,43 @@ functions:
     })
   )
 
+  it.effect("gives a function the URL that it is declared with", () =>
+    Effect.gen(function* () {
+      for (const name of ["f", "g", "h"]) write(`${name}/index.mjs`)
+      write(
+        "functions.yml",
+        "functions:\n  f: { url: NONE }\n  g:\n    url: AWS_IAM\n    invoke_mode: RESPONSE_STREAM\n" +
+          "    cors: { allow_origins: ['*'], allow_credentials: true, max_age: 60 }\n"
+      )
+      expect((yield* get("f")).url).toEqual({ authType: "NONE", invokeMode: "BUFFERED" })
+      expect((yield* get("g")).url).toEqual({
+        authType: "AWS_IAM",
+        invokeMode: "RESPONSE_STREAM",
+        cors: { AllowOrigins: ["*"], AllowCredentials: true, MaxAge: 60 }
+      })
+      expect((yield* get("h")).url).toBeUndefined()
+    })
+  )
+
+  it.effect.each([
+    ["{ url: PUBLIC }", /functions\.f\.url: /],
+    ["{ cors: { max_age: 5 } }", /say 'url: NONE' or 'url: AWS_IAM' as well/],
+    ["{ url: NONE, cors: { max_age: 86401 } }", /functions\.f\.cors\.max_age: /]
+  ] as const)("refuses the URL of %s", ([entry, why]) =>
+    Effect.gen(function* () {
+      write("f/index.mjs")
+      write("functions.yml", `functions: { f: ${entry} }`)
+      expect((yield* refusal("f")).why).toMatch(why)
+    })
+  )
+
   it.effect("warns of a key it does not know, by name and place, and uses the rest", () =>
     Effect.gen(function* () {
       write("f/index.mjs")
-      write("functions.yml", "functoins:\nfunctions:\n  f:\n    timeuot: 3\n    timeout: 9\n    scaling: { max: 3 }\n")
+      write(
+        "functions.yml",
+        "functoins:\nfunctions:\n  f:\n    timeuot: 3\n    timeout: 9\n    scaling: { max: 3 }\n    url: NONE\n    cors: { maxage: 3 }\n"
+      )
       expect(Duration.toSeconds((yield* get("f")).timeout)).toBe(9)
       // None of this keeps the function from running, so it is in the log and makes nothing unready.
       expect(yield* problems()).toEqual([])
@@ -204,7 +237,8 @@ functions:
       expect(found.map(({ detail }) => detail.slice(folder.length + 1))).toEqual([
         "functions.yml:1:11: functoins: this key is unknown and does nothing",
         "functions.yml:4:14: functions.f.timeuot: this key is unknown and does nothing",
-        "functions.yml:6:21: functions.f.scaling.max: this key is unknown and does nothing"
+        "functions.yml:6:21: functions.f.scaling.max: this key is unknown and does nothing",
+        "functions.yml:8:21: functions.f.cors.maxage: this key is unknown and does nothing"
       ])
     })
   )
