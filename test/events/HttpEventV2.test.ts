@@ -152,9 +152,9 @@ describe("httpEventV2", () => {
   })
 
   it("makes an event of any query and any headers", () => {
-    const pairs = fc.array(fc.tuple(fc.string(), fc.string()))
+    const pairs = fc.array(fc.tuple(fc.string(), fc.string()), { maxLength: 8 })
     fc.assert(
-      fc.property(fc.string(), fc.string({ unit: "binary" }), pairs, (rawPath, rawQuery, headers) => {
+      fc.property(fc.string(), fc.string({ unit: "binary", maxLength: 40 }), pairs, (rawPath, rawQuery, headers) => {
         const event = httpEventV2(request({ rawPath, rawQuery, headers }), context)
         expect(JSON.parse(JSON.stringify(event))).toMatchObject({ version: "2.0" })
       })
