@@ -1,6 +1,7 @@
 /** HTTP on Bun's own server. The only file with an API of Bun's. */
 import { Effect } from "effect"
 import { type Listen, listenFailed, withClientAddress } from "./HttpServer.ts"
+import { refuseAmbiguous } from "./refuseAmbiguous.ts"
 
 export const listen: Listen = Effect.fnUntraced(function* (options) {
   const server = yield* Effect.acquireRelease(
@@ -15,7 +16,8 @@ export const listen: Listen = Effect.fnUntraced(function* (options) {
           idleTimeout: 0,
           maxRequestBodySize: options.maxBodyBytes,
           development: false,
-          fetch: (request, bun) => options.fetch(withClientAddress(request, () => bun.requestIP(request)?.address))
+          fetch: (request, bun) =>
+            refuseAmbiguous(request) ?? options.fetch(withClientAddress(request, () => bun.requestIP(request)?.address))
         }),
       catch: (cause) => listenFailed(options, cause)
     }),

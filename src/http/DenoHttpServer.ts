@@ -1,6 +1,7 @@
 /** HTTP on Deno's own server. The only file with an API of Deno's. */
 import { Effect } from "effect"
 import { type Listen, listenFailed, withClientAddress } from "./HttpServer.ts"
+import { refuseAmbiguous } from "./refuseAmbiguous.ts"
 
 /** The part of Deno's API used here; its types are not those the project is checked with. */
 interface DenoNamespace {
@@ -33,7 +34,8 @@ export const listen: Listen = Effect.fnUntraced(function* (options) {
             onListen: () => {},
             onError: () => new Response(null, { status: 500 })
           },
-          (request, info) => options.fetch(withClientAddress(request, () => info.remoteAddr.hostname))
+          (request, info) =>
+            refuseAmbiguous(request) ?? options.fetch(withClientAddress(request, () => info.remoteAddr.hostname))
         ),
       catch: (cause) => listenFailed(options, cause)
     }),

@@ -18,6 +18,8 @@ export interface HttpServerOptions {
   /** A longer body is refused before it is read whole. */
   readonly maxBodyBytes: number
   readonly fetch: (request: Request) => Response | Promise<Response>
+  /** Whether requests are kept as their clients wrote them, for `rawOf`. Each of them costs about twice as much then. */
+  readonly isExact?: boolean
 }
 
 const clientAddresses = new WeakMap<Request, () => string | undefined>()
@@ -34,6 +36,8 @@ export const withClientAddress = (incoming: Request, address: () => string | und
  * a part of the path, past whoever checks the whole.
  */
 const withPlainHost = (request: Request): Request => {
+  // Without any host there is nothing but the path.
+  if (request.url.startsWith("/")) return new Request(`http://localhost${request.url}`, request)
   const path = request.url.indexOf("/", request.url.indexOf("//") + 2)
   return path >= 11 ? request : new Request(`http://localhost${request.url.slice(path)}`, request)
 }
@@ -62,6 +66,9 @@ export type Listen = (options: HttpServerOptions) => Effect.Effect<HttpServer, L
 
 export const listen: Listen = (options) =>
   Effect.flatMap(
-    Effect.promise(() => ("Deno" in globalThis ? import("./DenoHttpServer.ts") : import("./BunHttpServer.ts"))),
+    Effect.promise(() => {
+      if (options.isExact === true) return import("./NetHttpServer.ts")
+      return "Deno" in globalThis ? import("./DenoHttpServer.ts") : import("./BunHttpServer.ts")
+    }),
     (server) => server.listen(options)
   )

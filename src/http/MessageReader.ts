@@ -13,8 +13,8 @@ export type Fields = ReadonlyMap<string, string>
 
 /** `status` is what a server answers it with. */
 export class MalformedMessage extends Error {
-  readonly status: 400 | 431 | 501
-  constructor(status: 400 | 431 | 501, what: string) {
+  readonly status: 400 | 413 | 431 | 501
+  constructor(status: 400 | 413 | 431 | 501, what: string) {
     super(what)
     this.status = status
   }
@@ -24,7 +24,8 @@ export class MalformedMessage extends Error {
 export type Framing = number | "chunked" | "close" | "another head"
 
 export interface MessageSink {
-  readonly head: (startLine: string, fields: Fields) => Framing
+  /** `lines` are those of the fields, as they came. */
+  readonly head: (startLine: string, fields: Fields, lines: ReadonlyArray<string>) => Framing
   readonly data: (piece: Buffer) => void
   /** The message is whole. The next one is not read before `next`. */
   readonly end: (trailers: Fields) => void
@@ -92,7 +93,7 @@ export class MessageReader {
         const head = this.#takeUntil("\r\n\r\n", maxHeadBytes)
         if (head === undefined) return false
         const [startLine = "", ...lines] = head.split("\r\n")
-        this.#frame(this.#sink.head(startLine, parseFields(lines)))
+        this.#frame(this.#sink.head(startLine, parseFields(lines), lines))
         return true
       }
       case "Length": {
@@ -159,6 +160,8 @@ export class MessageReader {
 
   #takeUntil(mark: string, maxBytes: number): string | undefined {
     const end = this.#pending.indexOf(mark, 0, "latin1")
+    // Whoever ends lines with a line feed alone would wait for ever.
+    if (end === -1 && hasBareLineFeed(this.#pending)) throw new MalformedMessage(400, "a line ends without CR")
     if (end > maxBytes || (end === -1 && this.#pending.length > maxBytes)) {
       throw new MalformedMessage(431, "a head is too long")
     }
@@ -167,6 +170,11 @@ export class MessageReader {
     this.#pending = this.#pending.subarray(end + mark.length)
     return text
   }
+}
+
+const hasBareLineFeed = (bytes: Buffer): boolean => {
+  const at = bytes.indexOf(10)
+  return at === 0 || (at > 0 && bytes[at - 1] !== 13)
 }
 
 const parseFields = (lines: ReadonlyArray<string>): Fields => {
