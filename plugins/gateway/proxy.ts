@@ -16,7 +16,13 @@ import { type RawFields, rawOf } from "../../src/http/RawRequest.ts"
 import type { TrustedProxies } from "../../src/http/TrustedProxies.ts"
 import { LambdaInvoker } from "../../src/invoke/LambdaInvoker.ts"
 import type { Routed, Unrouted } from "../../src/routing/ApiIndex.ts"
-import { type Authorized, RouteAuthorizer, type RouteCall } from "../../src/routing/RouteAuthorizer.ts"
+import {
+  type Authorized,
+  type CallRefused,
+  RouteAuthorizer,
+  type RouteCall,
+  unusable
+} from "../../src/routing/RouteAuthorizer.ts"
 import { RouteTable } from "../../src/routing/RouteTable.ts"
 import { exchangeOf, randomHex } from "./exchange.ts"
 import type { GatewayOptions } from "./index.ts"
@@ -126,19 +132,30 @@ const answer = Effect.fnUntraced(function* (
   if (isAnswer(admitted)) return admitted
   if (found._tag === "Unrouted") return fail("Unrouted")
   if (headerBytes(incoming.fields) > maxHeaderBytes) return fail("HeadersTooLarge")
-  const authorized = yield* authorize(found.route.authorizer, { ...call, route: found.route })
+  const { route } = found
+  // A signature is for the body too.
+  const isSigned = route.authorizer !== undefined && api.authorizers[route.authorizer]?.type === "iam"
+  const signed = isSigned ? yield* bodyOf(request) : new Uint8Array()
+  if (typeof signed === "string") return fail(signed)
+  const routed: RouteCall = { ...call, route, request: { ...call.request, body: signed } }
+  const authorized = yield* authorize(route.authorizer, routed)
   if (isAnswer(authorized)) return authorized
+  const counted = route.needsApiKey === true ? yield* count(routed, authorized) : {}
+  if (isAnswer(counted)) return counted
 
-  const body = yield* readBody(request, maxBodyBytes, () => "BodyTooLarge" as const).pipe(
-    Effect.catch((error) => Effect.succeed(error === "BodyTooLarge" ? error : ("BodyCutShort" as const)))
-  )
+  const body = isSigned ? signed : yield* bodyOf(request)
   if (typeof body === "string") return fail(body)
-  const event = eventOf(call, found, body, { ...admitted, ...authorized }, options)
+  const event = eventOf(call, found, body, { ...admitted, ...authorized, ...counted }, options)
   const payload = new TextEncoder().encode(JSON.stringify(event))
   // The limit is for the event as it is, and a body grows by being put into one.
   if (payload.length > options.maxPayloadBytes) return fail("BodyTooLarge")
   return yield* run(request, found, payload)
 })
+
+const bodyOf = (request: Request): Effect.Effect<Uint8Array | "BodyTooLarge" | "BodyCutShort"> =>
+  readBody(request, maxBodyBytes, () => "BodyTooLarge" as const).pipe(
+    Effect.catch((error) => Effect.succeed(error === "BodyTooLarge" ? error : ("BodyCutShort" as const)))
+  )
 
 /** Without the headers that say how the connection is, and with those that say where the request came from. */
 const fieldsOf = (request: Request, incoming: Incoming, { proxies = nobody }: ProxyOptions) => {
@@ -193,6 +210,7 @@ const callOf = (
       headers: fields,
       body: new Uint8Array()
     },
+    sent: { method: request.method, path: incoming.path, query: incoming.query, headers: request.headers },
     stagePath: stagePathOf(incoming, found),
     domainName: incoming.host.replace(/:\d+$/, ""),
     requestId: exchangeOf(request).requestId,
@@ -212,19 +230,32 @@ const stagePathOf = (incoming: Incoming, { api, path }: Routed | Unrouted): stri
 const authorize = Effect.fnUntraced(function* (name: string | undefined, call: RouteCall) {
   if (name === undefined) return {}
   const authorizers = yield* RouteAuthorizer
-  const authorizer = call.api.authorizers[name] ?? { type: "unknown", settings: {} }
-  return yield* authorizers.authorize(name, authorizer, call).pipe(
-    Effect.catch((refused) => {
-      const { body, headers, status } = refused
-      const answer: HttpAnswer = {
-        status,
-        headers: [["content-type", "application/json"], ...Object.entries(headers)],
-        body: new TextEncoder().encode(JSON.stringify(body))
-      }
-      return Effect.as(Effect.logInfo(`A request to ${call.api.id} was refused: ${refused.reason}`), answer)
-    })
-  )
+  const authorizer = call.api.authorizers[name]
+  const asked =
+    authorizer === undefined
+      ? Effect.fail(unusable(`the API has no authorizer ${name}`))
+      : authorizers.authorize(name, authorizer, call)
+  return yield* orRefusal(call, asked)
 })
+
+const count = Effect.fnUntraced(function* (call: RouteCall, authorized: Authorized) {
+  const authorizers = yield* RouteAuthorizer
+  return yield* orRefusal(call, authorizers.count(call, authorized))
+})
+
+const orRefusal = (
+  { api }: RouteCall,
+  asked: Effect.Effect<Authorized, CallRefused>
+): Effect.Effect<Authorized | HttpAnswer> =>
+  Effect.catch(asked, ({ body, headers, reason, status }) => {
+    const answer: HttpAnswer = {
+      status,
+      headers: [["content-type", "application/json"], ...Object.entries(headers)],
+      body: new TextEncoder().encode(JSON.stringify(body))
+    }
+    const line = `A request to ${api.id} was refused: ${reason}`
+    return Effect.as(status >= 500 ? Effect.logWarning(line) : Effect.logInfo(line), answer)
+  })
 
 const isAnswer = (outcome: Authorized | HttpAnswer): outcome is HttpAnswer => "status" in outcome
 
@@ -262,7 +293,8 @@ const eventOf = (
       stagePath,
       binaryMediaTypes: api.binaryMediaTypes,
       style: api.isLenient ? "lenient" : api.kind,
-      ...(authorized.caller === undefined ? {} : { caller: authorized.caller })
+      ...(authorized.caller === undefined ? {} : { caller: authorized.caller }),
+      ...(authorized.counted === undefined ? {} : { apiKey: authorized.counted })
     }
   )
 }

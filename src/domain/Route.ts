@@ -18,13 +18,58 @@ export interface Route {
   readonly qualifier?: Qualifier
   /** The name in `authorizers` of the one who is asked first. Absent, everybody may call. */
   readonly authorizer?: string
+  /** The caller's token must have one of these. Of routes whose authorizer is of the type `jwt`. */
+  readonly scopes?: ReadonlyArray<string>
+  /** Whether callers must show an API key, and are counted by it. Asked after the authorizer. */
+  readonly needsApiKey?: boolean
   readonly payloadFormat: PayloadFormat
 }
 
-/** Who decides who may call. What the settings of a type mean is for whoever implements it. */
-export interface Authorizer {
-  readonly type: string
-  readonly settings: Readonly<Record<string, unknown>>
+/** Who decides who may call. */
+export type Authorizer = SignInAuthorizer | JwtAuthorizer | LambdaAuthorizer | SignatureAuthorizer
+
+/** The tokens that this gateway gives out itself, to those who sign in. */
+export interface SignInAuthorizer {
+  readonly type: "sign-in"
+}
+
+/** The tokens of an issuer: `JWT` in an HTTP API, a user pool in a REST API. */
+export interface JwtAuthorizer {
+  readonly type: "jwt"
+  /** A URL, to the letter as tokens have it in `iss`. */
+  readonly issuer: string
+  /** A token's `aud`, or else its `client_id`, must be one of these. Without any, whoever it is for may call. */
+  readonly audience: ReadonlyArray<string>
+  /** As API Gateway writes it: `$request.header.Authorization`, `method.request.header.Authorization`. */
+  readonly identitySource: string
+}
+
+/** A function that is asked. */
+export interface LambdaAuthorizer {
+  readonly type: "lambda"
+  /** As the source has it, like a route's. */
+  readonly functionName: string
+  readonly qualifier?: Qualifier
+  /** Whether the function sees one header, which only REST APIs have, or the request without its body. */
+  readonly kind: "token" | "request"
+  /**
+   * As API Gateway writes them: `$request.querystring.x`, `method.request.header.X`, `$context.stage`, `context.stage`,
+   * `$stageVariables.x`. Whoever lacks one of them is refused without asking. A token's is one header.
+   */
+  readonly identitySources: ReadonlyArray<string>
+  /** What a token must match from end to end before the function is asked. Of the kind `token`. */
+  readonly tokenPattern?: string
+  /** How long an answer holds for everybody with the same identity; zero asks each time, as does having no sources. */
+  readonly ttl: Duration.Duration
+  /** Of its event. A REST API's is always 1.0. */
+  readonly payloadFormat: PayloadFormat
+  /** Whether it answers `{"isAuthorized":true}` in place of a policy. Of format 2.0. */
+  readonly hasSimpleAnswers: boolean
+}
+
+/** AWS Signature Version 4, of the service `execute-api`. */
+export interface SignatureAuthorizer {
+  readonly type: "iam"
 }
 
 /** What an HTTP API answers to browsers of other origins, in place of its functions. */
@@ -57,6 +102,8 @@ export interface Api {
   readonly authorizers: Readonly<Record<string, Authorizer>>
   /** The name of the authorizer that is asked before a route is looked for, so that strangers learn no paths. */
   readonly gatekeeper?: string
+  /** Where the API key of a call comes from: its `x-api-key`, or what its authorizer says. Absent, `header`. */
+  readonly apiKeySource?: "header" | "authorizer"
   /** How long a caller waits for an answer: 29 seconds in REST APIs, 30 in HTTP APIs. */
   readonly timeout: Duration.Duration
   /**

@@ -18,6 +18,12 @@ export interface RestCaller {
   readonly userArn: string
 }
 
+/** The key that the caller was counted by, where that was asked. */
+export interface RestApiKey {
+  readonly id: string
+  readonly value: string
+}
+
 /** What the event says beside the request itself, whose `rawPath` is the path after the stage. */
 export interface RestEventContext {
   readonly accountId: string
@@ -35,6 +41,7 @@ export interface RestEventContext {
   readonly timeMillis: number
   readonly authorizer?: RestAuthorizer
   readonly caller?: RestCaller
+  readonly apiKey?: RestApiKey
   readonly pathParameters: Readonly<Record<string, string>>
   readonly stageVariables?: Readonly<Record<string, string>>
   readonly binaryMediaTypes: ReadonlyArray<string>
@@ -71,6 +78,9 @@ export interface RestEvent {
     readonly identity: {
       readonly accessKey: string | null
       readonly accountId: string | null
+      /** With `apiKeyId`, and only where there is a key. */
+      readonly apiKey?: string
+      readonly apiKeyId?: string
       readonly caller: string | null
       readonly cognitoAuthenticationProvider: null
       readonly cognitoAuthenticationType: null
@@ -96,7 +106,7 @@ export interface RestEvent {
 }
 
 export const restEvent = (request: HttpRequest, context: RestEventContext): RestEvent => {
-  const { authorizer, caller, style } = context
+  const { apiKey, authorizer, caller, style } = context
   const headers = valuesOf(request.headers, style)
   const query = valuesOfQuery(request.rawQuery)
   const headerNamed = (name: string) => headers.get(name)?.values.at(-1)
@@ -128,6 +138,7 @@ export const restEvent = (request: HttpRequest, context: RestEventContext): Rest
       identity: {
         accessKey: caller?.accessKey ?? null,
         accountId: caller?.accountId ?? null,
+        ...(apiKey === undefined ? {} : { apiKey: apiKey.value, apiKeyId: apiKey.id }),
         caller: caller?.caller ?? null,
         cognitoAuthenticationProvider: null,
         cognitoAuthenticationType: null,

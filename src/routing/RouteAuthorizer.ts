@@ -1,17 +1,20 @@
-/** Who decides whether a caller may have a route, for routes that name an authorizer. */
+/** Who decides whether a caller may have a route, for routes that name an authorizer or ask for an API key. */
 import { Context, Effect, Layer, Schema } from "effect"
 import type { Api, Authorizer, Route } from "../domain/Route.ts"
 import type { HttpRequest } from "../events/HttpEventV2.ts"
-import type { RestCaller } from "../events/RestEvent.ts"
+import type { RestApiKey, RestCaller } from "../events/RestEvent.ts"
+import type { SignedRequest } from "../sigv4/canonicalRequest.ts"
 
-/** A request to an API, before its body is read. */
+/** A request to an API. Its body is there where it is signed, and empty for every other authorizer. */
 export interface RouteCall {
   readonly api: Api
   /** Absent for a gatekeeper that is asked before a route is looked for. */
   readonly route?: Route
   readonly parameters: Readonly<Record<string, string>>
-  /** `rawPath` is the path after the stage, as it came; `body` is empty. */
+  /** `rawPath` is the path after the stage, as it came. */
   readonly request: HttpRequest
+  /** As the client has sent it, which is what it may have signed. */
+  readonly sent: Omit<SignedRequest, "body">
   /** With the stage. */
   readonly stagePath: string
   readonly domainName: string
@@ -27,6 +30,10 @@ export interface Authorized {
   readonly context?: Readonly<Record<string, unknown>>
   /** Who signed, for `requestContext.identity` of a REST API. */
   readonly caller?: RestCaller
+  /** The API key that an authorizer says the caller has. */
+  readonly apiKey?: string
+  /** The one that the call was counted by. */
+  readonly counted?: RestApiKey
 }
 
 /** The caller may not have the route; the client is answered with this. */
@@ -48,18 +55,20 @@ export class RouteAuthorizer extends Context.Service<
       authorizer: Authorizer,
       call: RouteCall
     ) => Effect.Effect<Authorized, CallRefused>
+    /**
+     * Counts the call by its API key, or refuses it. For routes that ask for a key; `authorized` is what their authorizer
+     * has said.
+     */
+    readonly count: (call: RouteCall, authorized: Authorized) => Effect.Effect<Authorized, CallRefused>
   }
 >()("irori/routing/RouteAuthorizer") {
-  /** Knows no type of authorizer: whoever needs one is refused. */
+  /** Knows nobody: whoever needs an authorizer or a key is refused. */
   static readonly layerNone = Layer.succeed(RouteAuthorizer, {
-    authorize: (name, { type }) =>
-      Effect.fail(
-        new CallRefused({
-          status: 500,
-          body: { message: null },
-          headers: {},
-          reason: `authorizer ${name} is of the type ${type}, which is not known here`
-        })
-      )
+    authorize: (name) => Effect.fail(unusable(`the authorizer ${name} is not known here`)),
+    count: () => Effect.fail(unusable("there are no API keys"))
   })
 }
+
+/** Nobody can say who may call: a fault of the API's, and the caller learns no more than that. */
+export const unusable = (reason: string): CallRefused =>
+  new CallRefused({ status: 500, body: { message: null }, headers: {}, reason })

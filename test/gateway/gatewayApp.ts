@@ -89,7 +89,7 @@ export const gatewayApp = (doubles: Doubles = {}) => {
       RouteTable.layerMemory(doubles.apis ?? []),
       doubles.authorize === undefined
         ? RouteAuthorizer.layerNone
-        : Layer.succeed(RouteAuthorizer, { authorize: doubles.authorize }),
+        : Layer.mock(RouteAuthorizer, { authorize: doubles.authorize }),
       Logger.layer([logger])
     )
   )

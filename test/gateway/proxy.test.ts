@@ -444,7 +444,7 @@ describe("paths", () => {
 
 describe("authorizers", () => {
   const guarded = restApi([route("GET /a", { authorizer: "mine" })], {
-    authorizers: { mine: { type: "test", settings: {} } }
+    authorizers: { mine: { type: "sign-in" } }
   })
   const refusal = new CallRefused({
     status: 401,
@@ -463,7 +463,7 @@ describe("authorizers", () => {
       }
     })
     await request("/a")
-    expect(asked).toEqual([["mine", "test", "/a", "/prod/a"]])
+    expect(asked).toEqual([["mine", "sign-in", "/a", "/prod/a"]])
     expect(decode(invoked[0]!.payload).requestContext.authorizer).toEqual({ principalId: "me" })
   })
 
@@ -486,7 +486,7 @@ describe("authorizers", () => {
   it("that keep the gate are asked before a path is looked for", async () => {
     const api = lenientApi(["GET /a"], {
       gatekeeper: "sign-in",
-      authorizers: { "sign-in": { type: "test", settings: {} } }
+      authorizers: { "sign-in": { type: "sign-in" } }
     })
     const closed = gatewayApp({ apis: [api], authorize: () => Effect.fail(refusal) })
     expect([(await closed.request("/a")).status, (await closed.request("/nowhere")).status]).toEqual([401, 401])
