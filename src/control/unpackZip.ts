@@ -1,6 +1,8 @@
 /** Writes what is in a ZIP into an empty folder, and returns when the disk has it. What may be in one is checked first. */
 import { mkdir, open, symlink } from "node:fs/promises"
 import { dirname, join } from "node:path"
+import { promisify } from "node:util"
+import { inflateRaw } from "node:zlib"
 import {
   malformedIfFails,
   readZipDirectory,
@@ -13,6 +15,8 @@ import {
 
 /** Files that are written at once: most of the time goes by waiting for the disk. */
 const concurrency = 16
+/** Up to this, packed and unpacked, a file is read in one piece. */
+const wholeBytes = 4 * 1024 * 1024
 /** A link is a path. */
 const maxLinkBytes = 4096
 
@@ -61,8 +65,14 @@ class Meter {
   }
 }
 
-const contentOf = async function* ({ zip }: ZipDirectory, { entry }: ZipItem, meter: Meter) {
-  const stream = await malformedIfFails(zip.openReadStreamPromise(entry))
+const contentOf = async function* (directory: ZipDirectory, item: ZipItem, meter: Meter) {
+  if (item.entry.compressedSize <= wholeBytes && item.entry.uncompressedSize <= wholeBytes) {
+    const whole = await malformedIfFails(readWhole(directory, item))
+    meter.count(whole.length)
+    yield whole
+    return
+  }
+  const stream = await malformedIfFails(directory.zip.openReadStreamPromise(item.entry))
   const chunks = stream[Symbol.asyncIterator]()
   try {
     for (;;) {
@@ -75,6 +85,22 @@ const contentOf = async function* ({ zip }: ZipDirectory, { entry }: ZipItem, me
     stream.destroy()
   }
 }
+
+/** Most files are small, and a stream for each would take several times as long. */
+const readWhole = async ({ bytes, zip }: ZipDirectory, { entry, path }: ZipItem): Promise<Uint8Array> => {
+  const { fileDataStart } = await zip.readLocalFileHeaderPromise(entry, { minimal: true })
+  const packed = bytes.subarray(fileDataStart, fileDataStart + entry.compressedSize)
+  const isPlain = entry.compressionMethod === 0
+  if (packed.length < entry.compressedSize || !(isPlain || entry.compressionMethod === 8)) {
+    throw new Error(`${path} cannot be read`)
+  }
+  // Stops where more comes out than was said; of nothing, at the first byte.
+  const whole = isPlain ? packed : await inflate(packed, { maxOutputLength: Math.max(1, entry.uncompressedSize) })
+  if (whole.length !== entry.uncompressedSize) throw new Error(`${path} is not as long as was said`)
+  return whole
+}
+
+const inflate = promisify<Uint8Array, { readonly maxOutputLength: number }, Uint8Array>(inflateRaw)
 
 const readLinks = async (directory: ZipDirectory, meter: Meter): Promise<ReadonlyMap<string, string>> => {
   const links = new Map<string, string>()

@@ -31,13 +31,16 @@ export interface ZipItem {
 
 export interface ZipDirectory {
   readonly zip: ZipFile
+  /** All of it. */
+  readonly bytes: Buffer
   readonly items: ReadonlyArray<ZipItem>
   readonly unzippedBytes: number
 }
 
 /** Rejects with `ZipRefused`. */
 export const readZipDirectory = async (bytes: Uint8Array, limits: ZipLimits): Promise<ZipDirectory> => {
-  const zip = await malformedIfFails(fromBufferPromise(asBuffer(bytes), { strictFileNames: true }))
+  const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const zip = await malformedIfFails(fromBufferPromise(whole, { strictFileNames: true }))
   if (zip.entryCount === 0) throw new ZipRefused("Empty", "there is nothing in it")
   if (zip.entryCount > limits.maxEntries) throw new ZipRefused("TooLarge", `${zip.entryCount} entries`)
   const items: Array<ZipItem> = []
@@ -51,7 +54,7 @@ export const readZipDirectory = async (bytes: Uint8Array, limits: ZipLimits): Pr
     items.push(itemOf(next.value))
   }
   refuseCollisions(items)
-  return { zip, items, unzippedBytes }
+  return { zip, bytes: whole, items, unzippedBytes }
 }
 
 /** Rejects where following `links`, by path, from one of them leads outside. */
@@ -91,8 +94,6 @@ const follow = (
   }
   return at
 }
-
-const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
 export const malformedIfFails = async <A>(reading: Promise<A>): Promise<A> => {
   try {

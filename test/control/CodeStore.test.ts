@@ -158,13 +158,23 @@ describe("CodeStore", () => {
     )
   )
 
-  it.effect("refuses what is larger than it says, and does not unpack it to its end", () =>
+  it.effect.each([0, 1000, 10_000_000])("refuses what is larger than the %d bytes that it says", (said) =>
     withStore((store, folder) =>
       Effect.gen(function* () {
         const bytes = yield* Effect.promise(() => zip({ bomb: "\0".repeat(50_000_000) }))
-        bytes.writeUInt32LE(1000, bytes.indexOf("PK\x01\x02") + 24)
+        bytes.writeUInt32LE(said, bytes.indexOf("PK\x01\x02") + 24)
         expect((yield* Effect.flip(store.store(bytes))).message).toMatch("Could not unzip uploaded file")
         expect(readdirSync(folder)).toEqual([])
+      })
+    )
+  )
+
+  it.effect("refuses what is smaller than it says", () =>
+    withStore((store) =>
+      Effect.gen(function* () {
+        const bytes = yield* Effect.promise(() => zip(handler))
+        bytes.writeUInt32LE(1000, bytes.indexOf("PK\x01\x02") + 24)
+        expect((yield* Effect.flip(store.store(bytes))).message).toMatch("Could not unzip uploaded file")
       })
     )
   )
