@@ -13,6 +13,7 @@ import * as SqliteAsyncInvoker from "./invoke/async/SqliteAsyncInvoker.ts"
 import { FunctionBreaker } from "./invoke/FunctionBreaker.ts"
 import * as HttpWorkerClient from "./invoke/HttpWorkerClient.ts"
 import { LambdaInvoker } from "./invoke/LambdaInvoker.ts"
+import * as LogTailWorkerClient from "./invoke/LogTailWorkerClient.ts"
 import * as RieWorkerClient from "./invoke/RieWorkerClient.ts"
 import * as RuntimeApiWorkerClient from "./invoke/RuntimeApiWorkerClient.ts"
 import * as TransportWorkerClient from "./invoke/TransportWorkerClient.ts"
@@ -115,10 +116,12 @@ const provisioner = (settings: Settings, state: StateFolder) => {
 
 /** What is next to the workers: they are started, reached and watched here. */
 const machine = (settings: Settings, state: StateFolder) => {
-  const workerClient = TransportWorkerClient.layer({
-    "runtime-api": RuntimeApiWorkerClient.layer({ owner: ownerOf(settings) }),
-    rie: RieWorkerClient.layer
-  })
+  const workerClient = LogTailWorkerClient.layer(
+    TransportWorkerClient.layer({
+      "runtime-api": RuntimeApiWorkerClient.layer({ owner: ownerOf(settings) }),
+      rie: RieWorkerClient.layer
+    })
+  )
   const codeRoots = [resolve(settings.functionsDir), state.path, ...settings.codeRoots]
   const manager = Manager.layer({ codeRoots, idleTimeout: settings.leaseTimeout })
   return manager.pipe(
@@ -206,7 +209,8 @@ export const layerGateway = (settings: Settings, state: StateFolder) => {
   }
   const workerClient = TransportWorkerClient.layer({
     "runtime-api": HttpWorkerClient.layer(options),
-    rie: RieWorkerClient.layer
+    rie: RieWorkerClient.layer,
+    tails: "runtime-api"
   })
   return invoking(settings, state).pipe(
     Layer.provideMerge(

@@ -302,7 +302,11 @@ const rows = {
   LambdaExecutionError: {
     answer: (failure) => ({
       status: 200,
-      headers: { "X-Amz-Executed-Version": failure.executedVersion, "X-Amz-Function-Error": "Unhandled" },
+      headers: {
+        "X-Amz-Executed-Version": failure.executedVersion,
+        "X-Amz-Function-Error": "Unhandled",
+        ...(failure.log === undefined ? {} : { "X-Amz-Log-Result": Buffer.from(failure.log).toString("base64") })
+      },
       body: { schema: "FunctionError", bytes: failure.document }
     }),
     examples: {

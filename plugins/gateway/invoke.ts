@@ -51,7 +51,8 @@ const answer = Effect.fnUntraced(function* (
     headers: {
       "Content-Type": "application/json",
       "X-Amz-Executed-Version": result.executedVersion,
-      ...(result.functionError === undefined ? {} : { "X-Amz-Function-Error": result.functionError })
+      ...(result.functionError === undefined ? {} : { "X-Amz-Function-Error": result.functionError }),
+      ...(result.log === undefined ? {} : { "X-Amz-Log-Result": Buffer.from(result.log).toString("base64") })
     }
   })
 })

@@ -91,16 +91,21 @@ const lastFrame = (runtime: StreamRuntime, request: Request, options: GatewayOpt
 
 const completionOf = ({ owner }: GatewayOptions, outcome: InvocationResult | GatewayFailure): InvokeComplete => {
   if (!("_tag" in outcome)) {
-    if (outcome.functionError === undefined) return {}
-    return errorOf(outcome.errorType ?? "Function.Unknown", outcome.payload)
+    if (outcome.functionError === undefined) return logOf(outcome)
+    return { ...errorOf(outcome.errorType ?? "Function.Unknown", outcome.payload), ...logOf(outcome) }
   }
-  if (outcome._tag === "LambdaExecutionError") return errorOf(outcome.errorType, outcome.document)
+  if (outcome._tag === "LambdaExecutionError") {
+    return { ...errorOf(outcome.errorType, outcome.document), ...logOf(outcome) }
+  }
   const { body, headers } = answerTo(outcome, owner)
   return {
     ErrorCode: headers["x-amzn-ErrorType"] ?? outcome._tag,
     ErrorDetails: "bytes" in body ? new TextDecoder().decode(body.bytes) : JSON.stringify(body.value)
   }
 }
+
+const logOf = ({ log }: { readonly log?: string | undefined }): InvokeComplete =>
+  log === undefined ? {} : { LogResult: Buffer.from(log).toString("base64") }
 
 /** A runtime may say only that it does not know the type of an error; then its document may. */
 const errorOf = (errorType: string, document: Uint8Array): InvokeComplete => {

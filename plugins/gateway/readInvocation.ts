@@ -58,9 +58,10 @@ export const readInvocation = Effect.fnUntraced(function* <Type extends Invocati
     payload,
     traceId: formatTraceId(nextHop(trace, randomHex(8))),
     ...(reference.qualifier === undefined ? {} : { qualifier: reference.qualifier }),
-    ...(clientContext === undefined ? {} : { clientContext })
+    ...(clientContext === undefined ? {} : { clientContext }),
+    ...(logType === "Tail" ? { logTail: true } : {})
   }
-  return { type, logType, invocation }
+  return { type, invocation }
 })
 
 const oneOf = <A extends string>(

@@ -16,6 +16,7 @@ import {
   errorTypeHeader,
   GatewayHeaders,
   HeartbeatRequest,
+  logHeader,
   ProvisionRequest,
   workerInfo
 } from "../../src/provision/ManagerProtocol.ts"
@@ -191,11 +192,12 @@ const responseOf = (
   return plainError(500, "Internal server error")
 }
 
-const answerResponse = ({ errorType, payload }: WorkerAnswer): Response =>
+const answerResponse = ({ errorType, log, payload }: WorkerAnswer): Response =>
   new Response(payload as Uint8Array<ArrayBuffer>, {
     headers: {
       "content-type": "application/octet-stream",
-      ...(errorType === undefined ? {} : { [errorTypeHeader]: encodeURIComponent(errorType) })
+      ...(errorType === undefined ? {} : { [errorTypeHeader]: encodeURIComponent(errorType) }),
+      ...(log === undefined ? {} : { [logHeader]: Buffer.from(log).toString("base64") })
     }
   })
 
@@ -218,8 +220,11 @@ const endOf = (
   exit: Exit.Exit<WorkerAnswer, ManagerFailure>
 ): AnswerEnd => {
   if (Exit.isSuccess(exit)) {
-    const { errorType, payload } = exit.value
-    return errorType === undefined ? {} : { error_type: errorType, document: payload }
+    const { errorType, log, payload } = exit.value
+    return {
+      ...(errorType === undefined ? {} : { error_type: errorType, document: payload }),
+      ...(log === undefined ? {} : { log })
+    }
   }
   const failure = Cause.findErrorOption(exit.cause)
   if (Option.isSome(failure)) return { failure: answerTo(failure.value).error }
@@ -261,6 +266,7 @@ const eventOf = (headers: typeof EventHeaders.Type, payload: Uint8Array) => {
     traceId: headers["x-amzn-trace-id"] ?? "",
     ...(clientContext === undefined ? {} : { clientContext: Buffer.from(clientContext, "base64").toString() }),
     ...(qualifier === undefined ? {} : { qualifier }),
+    ...(headers["x-irori-log-type"] === undefined ? {} : { logTail: true }),
     payload
   }
 }

@@ -47,9 +47,17 @@ const rows: { readonly [F in ManagerFailure as F["_tag"]]: (failure: F) => Answe
   WorkerUnknown: ({ message }) => ({ status: 404, error: { detail: message } }),
   // Not 404, which a manager without these routes answers: a gateway gives up a worker for this.
   WorkerGone: ({ message }) => ({ status: 410, error: { detail: message } }),
-  WorkerLost: ({ began, exit, message }) => ({
+  WorkerLost: ({ began, exit, log, message, timedOut }) => ({
     status: 502,
-    error: { detail: message, lost: { began, ...(exit === undefined ? {} : { exit }) } }
+    error: {
+      detail: message,
+      lost: {
+        began,
+        ...(exit === undefined ? {} : { exit }),
+        ...(log === undefined ? {} : { log }),
+        ...(timedOut === undefined ? {} : { timed_out: timedOut })
+      }
+    }
   })
 }
 

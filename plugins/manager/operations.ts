@@ -12,6 +12,7 @@ import {
   HealthResponse,
   HeartbeatRequest,
   HeartbeatResponse,
+  logHeader,
   ManagerError,
   PauseResponse,
   ProvisionRequest,
@@ -317,6 +318,13 @@ export const invokeOperation = {
       description:
         "Given by a gateway that takes a streamed answer as it comes. An answer that the function does not stream is then as without it.",
       schema: { type: "string", enum: ["streaming"] }
+    },
+    {
+      in: "header",
+      name: "X-Irori-Log-Type",
+      description:
+        "Given by a gateway that wants the end of the invocation's log. The function is then cut off at its timeout by the manager.",
+      schema: { type: "string", enum: ["tail"] }
     }
   ],
   requestBody: {
@@ -332,6 +340,10 @@ export const invokeOperation = {
           description: "There only if the function failed: the type of its error, percent-encoded.",
           schema: { type: "string" }
         },
+        [logHeader]: {
+          description: "The end of the invocation's log in base64, where the gateway asked for it.",
+          schema: { type: "string" }
+        },
         [contentTypeHeader]: {
           description: "Of a streamed answer: the type that the runtime gave it, percent-encoded.",
           schema: { type: "string" }
@@ -344,7 +356,7 @@ export const invokeOperation = {
             type: "string",
             format: "binary",
             description:
-              "Frames: a kind (one byte), a length (four bytes, big endian) and so many bytes. `P` is a piece of the answer, `E` its end: a JSON object with `error_type` and `document` (base64) where the function failed, `failure` where its worker was lost."
+              "Frames: a kind (one byte), a length (four bytes, big endian) and so many bytes. `P` is a piece of the answer, `E` its end: a JSON object with `error_type` and `document` (base64) where the function failed, `failure` where its worker was lost, `log` where that was asked for."
           }
         }
       }

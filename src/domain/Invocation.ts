@@ -14,6 +14,8 @@ export interface Invocation {
   readonly traceId: string
   /** The decoded JSON of `X-Amz-Client-Context`. */
   readonly clientContext?: string
+  /** The caller wants the end of the invocation's log, and waits a little longer for it. */
+  readonly logTail?: boolean
 }
 
 export interface InvocationResult {
@@ -28,6 +30,8 @@ export interface InvocationResult {
   readonly errorType?: string
   /** `$LATEST` or a number, also for an alias. */
   readonly executedVersion: string
+  /** The end of the invocation's log, at most 4 KB, where it was asked for and something ran. */
+  readonly log?: string
 }
 
 /** The beginning of an answer that is handed over as it comes. */

@@ -10,6 +10,7 @@ import {
   answerStreamType,
   contentTypeHeader,
   errorTypeHeader,
+  logHeader,
   type ManagerError
 } from "../provision/ManagerProtocol.ts"
 import type { BodyTaker, HttpResponse } from "./HttpClient.ts"
@@ -30,9 +31,11 @@ export const layer = (options: ManagerClientOptions) =>
         if (stream?.hasBegun === true) return endOf(worker, stream.end)
         if (status === 200) {
           const errorType = headers.get(errorTypeHeader)
+          const log = headers.get(logHeader)
           return Effect.succeed({
             payload: body,
-            ...(errorType === undefined ? {} : { errorType: decodeURIComponent(errorType) })
+            ...(errorType === undefined ? {} : { errorType: decodeURIComponent(errorType) }),
+            ...(log === undefined ? {} : { log: Buffer.from(log, "base64").toString() })
           })
         }
         // A manager that refuses an event has not passed it on.
@@ -45,6 +48,8 @@ export const layer = (options: ManagerClientOptions) =>
             workerId: worker.id,
             began: lost?.began ?? began,
             ...(lost?.exit === undefined ? {} : { exit: lost.exit }),
+            ...(lost?.log === undefined ? {} : { log: lost.log }),
+            ...(lost?.timed_out === undefined ? {} : { timedOut: lost.timed_out }),
             target: targetOf(worker),
             cause: new Error(detail)
           })
@@ -55,7 +60,8 @@ export const layer = (options: ManagerClientOptions) =>
         if (end.failure !== undefined) return lostOf(worker, end.failure, true)
         return Effect.succeed({
           payload: end.document ?? new Uint8Array(),
-          ...(end.error_type === undefined ? {} : { errorType: end.error_type })
+          ...(end.error_type === undefined ? {} : { errorType: end.error_type }),
+          ...(end.log === undefined ? {} : { log: end.log })
         })
       }
 
@@ -113,7 +119,7 @@ class AnswerStream {
 
 const pathOf = (worker: Worker): string => `/containers/${worker.id}/invocations`
 
-const headersOf = ({ clientContext, qualifier, requestId, traceId }: Invocation, streaming: boolean) => {
+const headersOf = ({ clientContext, logTail, qualifier, requestId, traceId }: Invocation, streaming: boolean) => {
   const headers: Array<readonly [string, string]> = [
     ["Content-Type", "application/octet-stream"],
     ["X-Amzn-RequestId", requestId]
@@ -122,5 +128,6 @@ const headersOf = ({ clientContext, qualifier, requestId, traceId }: Invocation,
   if (clientContext !== undefined) headers.push(["X-Amz-Client-Context", Buffer.from(clientContext).toString("base64")])
   if (qualifier !== undefined) headers.push(["X-Irori-Qualifier", qualifier])
   if (streaming) headers.push(["X-Irori-Response-Mode", "streaming"])
+  if (logTail === true) headers.push(["X-Irori-Log-Type", "tail"])
   return headers
 }

@@ -15,12 +15,14 @@ import { FunctionNotFound, FunctionRegistry, FunctionUnusable } from "../registr
 import { errorDocument, exitDocument, timeoutDocument } from "./errorDocuments.ts"
 import { CircuitOpen, FunctionBreaker, type WorkerFailure } from "./FunctionBreaker.ts"
 import { InvocationBackend, NoCapacity, WorkerStartFailed } from "./InvocationBackend.ts"
-import { WorkerClient, WorkerLost } from "./WorkerClient.ts"
+import { type WorkerAnswer, WorkerClient, WorkerLost } from "./WorkerClient.ts"
 
 /** The function ran past its `timeout` and was cut off. */
 export class InvocationTimedOut extends Schema.TaggedError<InvocationTimedOut>()("InvocationTimedOut", {
   functionName: FunctionName,
   timeout: Schema.Duration,
+  /** The end of the invocation's log, where that asked for it. */
+  log: Schema.optionalKey(Schema.String),
   /** Where the event was sent, for the log. */
   target: Schema.String
 }) {
@@ -37,6 +39,8 @@ export class LambdaExecutionError extends Schema.TaggedError<LambdaExecutionErro
   errorType: Schema.String,
   /** The error document that Lambda answers with. */
   document: Schema.Uint8Array,
+  /** The end of the invocation's log, where that asked for it. */
+  log: Schema.optionalKey(Schema.String),
   cause: Schema.Union([InvocationTimedOut, WorkerLost, WorkerStartFailed])
 }) {
   override get message() {
@@ -104,9 +108,7 @@ export class LambdaInvoker extends Context.Service<
               sent = true
               onWorker?.(worker)
               return client.send(worker, config, invocation, sink)
-            }).pipe(
-              Effect.timeoutOrElse({ duration: config.timeout, orElse: () => Effect.fail(timedOut(config, worker)) })
-            ),
+            }).pipe(invocation.logTail === true ? tailedLimit(config, worker) : limit(config, worker)),
           (worker, exit) => {
             // A worker that was sent the event and did not finish its answer may still be running it.
             if (sent && Exit.isFailure(exit)) return backend.evictWorker(worker)
@@ -154,7 +156,8 @@ export class LambdaInvoker extends Context.Service<
               executedVersion: config.version,
               ...(answer.errorType === undefined
                 ? {}
-                : { functionError: "Unhandled" as const, errorType: answer.errorType })
+                : { functionError: "Unhandled" as const, errorType: answer.errorType }),
+              ...(answer.log === undefined ? {} : { log: answer.log })
             })
           ),
           Effect.catch((error) => explain(config, invocation, error))
@@ -247,6 +250,9 @@ class Relay implements AnswerSink {
   }
 }
 
+/** What telling a log may take, beyond the function's timeout. */
+const tailGrace = Duration.seconds(5)
+
 type AttemptError = NoCapacity | WorkerStartFailed | WorkerLost | InvocationTimedOut
 
 /** What a failure says of the function's workers. One that ran out of time did run; a full pool has workers. */
@@ -259,19 +265,44 @@ const workerFailure = (error: AttemptError): WorkerFailure | undefined => {
 const isUnreached = (error: { readonly _tag: string }): error is WorkerLost =>
   error instanceof WorkerLost && !error.began
 
-const timedOut = (config: FunctionConfig, worker: Worker) =>
+const timedOut = (config: FunctionConfig, worker: Worker, log?: string) =>
   new InvocationTimedOut({
     functionName: config.name,
     timeout: config.timeout,
-    target: `http://${worker.host}:${worker.port}`
+    target: `http://${worker.host}:${worker.port}`,
+    ...(log === undefined ? {} : { log })
   })
+
+const limit = (config: FunctionConfig, worker: Worker) =>
+  Effect.timeoutOrElse({ duration: config.timeout, orElse: () => Effect.fail(timedOut(config, worker)) })
+
+/** Whoever tells the log sees to the timeout, and takes a little longer. One that does not answer even then is cut off. */
+const tailedLimit =
+  (config: FunctionConfig, worker: Worker) =>
+  (sent: Effect.Effect<WorkerAnswer, WorkerLost>): Effect.Effect<WorkerAnswer, WorkerLost | InvocationTimedOut> =>
+    sent.pipe(
+      Effect.catchIf(
+        (lost) => lost.timedOut === true,
+        (lost) => Effect.fail(timedOut(config, worker, lost.log))
+      ),
+      Effect.timeoutOrElse({
+        duration: Duration.sum(config.timeout, tailGrace),
+        orElse: () => Effect.fail(timedOut(config, worker))
+      })
+    )
 
 const executionError = (
   config: FunctionConfig,
   invocation: Invocation,
   cause: WorkerStartFailed | WorkerLost | InvocationTimedOut
 ): LambdaExecutionError => {
-  const about = { functionName: config.name, executedVersion: config.version, cause }
+  const log = "log" in cause ? cause.log : undefined
+  const about = {
+    functionName: config.name,
+    executedVersion: config.version,
+    cause,
+    ...(log === undefined ? {} : { log })
+  }
   if (cause._tag === "WorkerLost" && cause.lastWords !== undefined) {
     return new LambdaExecutionError({ ...about, ...cause.lastWords })
   }

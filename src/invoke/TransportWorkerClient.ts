@@ -1,4 +1,4 @@
-/** WorkerClient that sends each event the way its worker takes it. */
+/** WorkerClient that sends each event the way its worker takes it, or by whom its log can be told. */
 import { Context, Effect, Layer } from "effect"
 import type { Transport } from "../domain/FunctionConfig.ts"
 import { WorkerClient } from "./WorkerClient.ts"
@@ -6,6 +6,8 @@ import { WorkerClient } from "./WorkerClient.ts"
 export const layer = <R1, R2>(clients: {
   readonly "runtime-api": Layer.Layer<WorkerClient, never, R1>
   readonly rie: Layer.Layer<WorkerClient, never, R2>
+  /** Which of them takes the events whose log is asked for, where it is another process that has the workers' output. */
+  readonly tails?: Transport
 }) =>
   Layer.effect(
     WorkerClient,
@@ -15,7 +17,10 @@ export const layer = <R1, R2>(clients: {
         rie: Context.get(yield* Layer.build(clients.rie), WorkerClient)
       }
       return WorkerClient.of({
-        send: (worker, config, invocation, sink) => byTransport[worker.transport].send(worker, config, invocation, sink)
+        send: (worker, config, invocation, sink) => {
+          const transport = invocation.logTail === true ? (clients.tails ?? worker.transport) : worker.transport
+          return byTransport[transport].send(worker, config, invocation, sink)
+        }
       })
     })
   )

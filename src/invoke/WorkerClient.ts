@@ -10,6 +10,8 @@ export interface WorkerAnswer {
   readonly payload: Uint8Array
   /** The type of the error, where the function failed: `payload` is then its error document. */
   readonly errorType?: string
+  /** The end of the invocation's log, where that asks for it. */
+  readonly log?: string
   /** Where the worker has more to do after its answer: waits until it has done that. Before, it takes no other event. */
   readonly free?: Effect.Effect<void>
 }
@@ -23,6 +25,10 @@ export class WorkerLost extends Schema.TaggedError<WorkerLost>()("WorkerLost", {
   exit: Schema.optionalKey(WorkerExit),
   /** What it, or an emulator in its image, still said of its end: an error document, and its type. */
   lastWords: Schema.optionalKey(Schema.Struct({ errorType: Schema.String, document: Schema.Uint8Array })),
+  /** The end of the invocation's log, where that asked for it and had begun. */
+  log: Schema.optionalKey(Schema.String),
+  /** It was there, and took longer than the function's timeout: who tells the log sees to that. */
+  timedOut: Schema.optionalKey(Schema.Boolean),
   /** Where the event was sent, for the log. */
   target: Schema.String,
   cause: Schema.Defect()
@@ -36,7 +42,8 @@ export class WorkerClient extends Context.Service<
   WorkerClient,
   {
     /**
-     * Sends `invocation` and waits for the answer, without limit: the time limit is the caller's, who interrupts.
+     * Sends `invocation` and waits for the answer, without limit: the time limit is the caller's, who interrupts. Only
+     * one that asks for its log is cut off at the function's timeout here, where there still is a log to tell.
      * An interrupted worker may still be running the event, so it is not to be used again.
      *
      * A function may stream its answer. With a `sink`, that is handed over as it comes, and the effect ends with the

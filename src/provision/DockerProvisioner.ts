@@ -9,6 +9,7 @@ import type { FunctionName, Owner } from "../domain/FunctionName.ts"
 import { type GatewayId, type StartFailure, Worker, type WorkerId } from "../domain/Worker.ts"
 import { describeExit } from "../invoke/errorDocuments.ts"
 import { RuntimeApi } from "../runtime-api/RuntimeApi.ts"
+import { tellVitals } from "../runtime-api/WorkerVitals.ts"
 import { runtimes } from "../runtimes/runtimes.ts"
 import { hasAbandonedRequest } from "./abandonedRequest.ts"
 import * as ContainerFleet from "./ContainerFleet.ts"
@@ -22,6 +23,7 @@ import { fingerprint } from "./fingerprint.ts"
 import { followLog } from "./followLog.ts"
 import * as ImageExtensions from "./imageExtensions.ts"
 import { Provisioner, StartFailed, WorkerGone } from "./Provisioner.ts"
+import { peakOfContainer } from "./peakMemory.ts"
 import { tcpReady } from "./tcpReady.ts"
 
 export interface DockerProvisionerOptions extends Ownership {
@@ -53,6 +55,9 @@ const adoptTimeout = Duration.seconds(2)
 
 /** As the engine tells of a container that was killed. */
 const killedExitCode = 137
+
+/** Lines come by way of the engine's own log, and an answer directly. */
+const outputLagMillis = 50
 
 /** A caller waits for it; starting another worker takes less. */
 const resumeTimeout = Duration.seconds(5)
@@ -92,6 +97,13 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
       const know = (container: Container, { id, pid }: ContainerState) => {
         container.pid = pid
         container.freezer = options.pauseBy === "engine" ? undefined : cgroupFreezer(pid, id)
+        const byEngine = Effect.map(docker.stats(container.id), ({ memoryBytes }) => memoryBytes)
+        return tellVitals(runtimeApi.vitals, container.id, {
+          maxMemoryBytes: Effect.flatMap(peakOfContainer(pid, id), (bytes) =>
+            bytes === undefined ? Effect.catch(byEngine, () => Effect.succeed(undefined)) : Effect.succeed(bytes)
+          ),
+          outputLagMillis
+        }).pipe(Scope.provide(container.scope))
       }
 
       const addressOf = (state: ContainerState): string | undefined =>
@@ -122,7 +134,7 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
           const sinceMillis = yield* Clock.currentTimeMillis
           if (found.state === "paused") yield* docker.unpause(container.id)
           const state = yield* docker.inspect(container.id)
-          know(container, state)
+          yield* know(container, state)
           // An earlier run may have frozen it, which the engine does not know.
           if (container.freezer?.isFrozen() === true) yield* container.freezer.thaw
           // It is at an event of the run that was killed: an emulator has one at a time.
@@ -207,11 +219,12 @@ export const layer = (options: DockerProvisionerOptions): Layer.Layer<Provisione
 
       /** Starts what is made, and gives the address it has. It may have ended again by then. */
       const run = Effect.fnUntraced(function* (container: Container, config: FunctionConfig) {
+        container.listener?.starting()
         yield* docker.start(container.id)
         container.started = true
         container.log = yield* readLog(container, config.name)
         const state = yield* docker.inspect(container.id)
-        know(container, state)
+        yield* know(container, state)
         if (!state.running) yield* fleet.end(container, state.exitCode)
         const address = addressOf(state)
         if (address !== undefined || !state.running) return address ?? ""

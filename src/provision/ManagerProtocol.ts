@@ -87,7 +87,15 @@ export const ManagerError = Schema.Struct({
   /** Why a worker was not started. */
   failure: Schema.optionalKey(StartFailure),
   /** What became of an event whose worker was lost. */
-  lost: Schema.optionalKey(Schema.Struct({ began: Schema.Boolean, exit: Schema.optionalKey(WorkerExit) }))
+  lost: Schema.optionalKey(
+    Schema.Struct({
+      began: Schema.Boolean,
+      exit: Schema.optionalKey(WorkerExit),
+      /** Where the gateway asked for the log: its end, and whether the function was cut off at its timeout. */
+      log: Schema.optionalKey(Schema.String),
+      timed_out: Schema.optionalKey(Schema.Boolean)
+    })
+  )
 })
 export type ManagerError = typeof ManagerError.Type
 
@@ -99,7 +107,9 @@ export const EventHeaders = Schema.Struct({
   "x-amz-client-context": Schema.optionalKey(Schema.String.check(Schema.isBase64())),
   "x-irori-qualifier": Schema.optionalKey(Schema.String),
   /** There where the gateway takes a streamed answer as it comes. */
-  "x-irori-response-mode": Schema.optionalKey(Schema.Literal("streaming"))
+  "x-irori-response-mode": Schema.optionalKey(Schema.Literal("streaming")),
+  /** There where the gateway wants the end of the invocation's log. The manager then sees to the function's timeout. */
+  "x-irori-log-type": Schema.optionalKey(Schema.Literal("tail"))
 })
 
 /** What became of a streamed answer. */
@@ -107,6 +117,8 @@ export const AnswerEnd = Schema.Struct({
   /** Where the function failed: the type of its error, and its document. */
   error_type: Schema.optionalKey(Schema.String),
   document: Schema.optionalKey(Schema.Uint8Array),
+  /** The end of the invocation's log, where the gateway asked for it. */
+  log: Schema.optionalKey(Schema.String),
   /** Where the worker was lost. */
   failure: Schema.optionalKey(ManagerError)
 })
@@ -123,6 +135,9 @@ export const GatewayHeaders = Schema.Struct({ "x-irori-gateway": Schema.optional
 
 /** Of an answer: the type of the function's error, percent-encoded. */
 export const errorTypeHeader = "x-irori-error-type"
+
+/** Of an answer: the end of the invocation's log, in base64, where the gateway asked for it. */
+export const logHeader = "x-irori-log"
 
 export const workerInfo = ({ lastUsedMillis, paused, worker }: Lease): WorkerInfo => ({
   id: worker.id,

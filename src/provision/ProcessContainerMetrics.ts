@@ -104,7 +104,7 @@ const sampleOf = (
 const sum = (numbers: ReadonlyArray<number>): number => numbers.reduce((total, number) => total + number, 0)
 
 /** None where there is no `/proc`. */
-const listProcesses = async (): Promise<ReadonlyArray<ProcessStat>> => {
+export const listProcesses = async (): Promise<ReadonlyArray<ProcessStat>> => {
   const entries = await readdir("/proc").catch(() => [])
   const found = await Promise.all(entries.filter((name) => /^\d+$/.test(name)).map(statOf))
   return found.filter((stat) => stat !== undefined)

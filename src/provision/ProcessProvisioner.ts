@@ -11,12 +11,14 @@ import type { Owner } from "../domain/FunctionName.ts"
 import { type GatewayId, Worker, WorkerId } from "../domain/Worker.ts"
 import { describeExit } from "../invoke/errorDocuments.ts"
 import { RuntimeApi, type RuntimeApiListener } from "../runtime-api/RuntimeApi.ts"
+import { tellVitals } from "../runtime-api/WorkerVitals.ts"
 import { extensionLine, extensionSetup, extensionsIn } from "./externalExtensions.ts"
 import { withoutBunsNode } from "./findProgram.ts"
 import { fingerprint } from "./fingerprint.ts"
 import { commandOf, type FunctionProgram, functionPrograms } from "./functionPrograms.ts"
 import * as ProcessReaper from "./ProcessReaper.ts"
 import { Provisioner, StartFailed, type WorkerDeath, WorkerGone } from "./Provisioner.ts"
+import { peakOfGroup } from "./peakMemory.ts"
 import { failed, refused } from "./startFailures.ts"
 import * as WorkerProcess from "./WorkerProcess.ts"
 import { workerEnvironment } from "./workerEnvironment.ts"
@@ -32,6 +34,9 @@ export interface ProcessOptions {
 }
 
 const host = "127.0.0.1"
+
+/** Lines are in the pipe before the answer is sent. */
+const outputLagMillis = 5
 
 /** A worker from the moment its process is about to be started until it is gone. */
 interface Entry {
@@ -147,6 +152,8 @@ export const layer = (options: ProcessOptions): Layer.Layer<Provisioner, never, 
         yield* Effect.forkIn(watch(entry, process, listener), layerScope, { startImmediately: true })
         listener.admit(host)
         entry.process = process
+        yield* tellVitals(runtimeApi.vitals, entry.id, { maxMemoryBytes: peakOfGroup(process.group), outputLagMillis })
+        listener.starting()
         process.release()
         if (extensions.length > 0) {
           yield* Effect.forkIn(Effect.andThen(listener.extensions.launched, Effect.sync(process.proceed)), entry.scope)

@@ -29,6 +29,8 @@ export interface Launch {
 }
 
 export interface WorkerProcess {
+  /** The number of its process group. */
+  readonly group: number
   /** Lets the extensions start and then, at once where there are none, the program. */
   readonly release: () => void
   /** Lets the program start for which extensions go first. */
@@ -67,6 +69,7 @@ export const start = (launch: Launch, reaper: ProcessReaper) =>
   ).pipe(
     Effect.map(
       ({ child, end: { exited }, group }): WorkerProcess => ({
+        group,
         release: () => void (launch.extensions === undefined ? child.stdin?.end("\n") : child.stdin?.write("\n")),
         proceed: () => void child.stdin?.end("\n"),
         terminate: Effect.suspend(() => {

@@ -13,6 +13,7 @@ import { type BodyReceiver, type Exchange, type Fields, gather, HttpConnection }
 import { type Outcome, type Refusal, type RuntimeEvent, RuntimeSession } from "./RuntimeSession.ts"
 import { maxResponseBytes, StreamedAnswer, type StreamFailure } from "./StreamedAnswer.ts"
 import { WorkerOutput } from "./WorkerOutput.ts"
+import type { AllVitals } from "./WorkerVitals.ts"
 
 /** A worker that breaks off in the middle of an answer has ended, most often. How, is known a little later. */
 const endGrace = "2 seconds"
@@ -28,6 +29,8 @@ export interface RuntimeApiListener {
   readonly port: number
   /** Says which address the worker has. Connections from it are served, others are cut; until then both wait. */
   readonly admit: (address: string) => void
+  /** The worker is being started: from here on its initialisation is timed, by default from when this was opened. */
+  readonly starting: () => void
   /** Waits for the first `next` of the runtime and of all extensions; fails when one gives up or ends before. */
   readonly initialized: Effect.Effect<void, StartFailure>
   /** Gives the worker an event; `done` is called once. A streamed answer goes to `sink` before that, if there is one. */
@@ -36,6 +39,8 @@ export interface RuntimeApiListener {
   readonly end: (exit: WorkerExit | undefined, why: string) => void
   /** True while the event given last still waits to be fetched. */
   readonly undelivered: () => boolean
+  /** How long the initialisation took, as long as it was for the event that comes next: undefined after the first one. */
+  readonly coldStartMillis: () => number | undefined
   /** The worker's extensions: told of before it starts, and given a moment before it is stopped. */
   readonly extensions: ExtensionHost
 }
@@ -49,6 +54,8 @@ export class RuntimeApi extends Context.Service<
     readonly find: (id: WorkerId) => RuntimeApiListener | undefined
     /** What workers print, those without a listener included; written by whoever reads it. */
     readonly output: WorkerOutput
+    /** How workers are, those without a listener included; told by whoever runs them. */
+    readonly vitals: AllVitals
   }
 >()("irori/runtime-api/RuntimeApi") {
   static readonly layer = Layer.effect(
@@ -58,6 +65,8 @@ export class RuntimeApi extends Context.Service<
       const context = yield* Effect.context()
       const listeners = new Map<WorkerId, RuntimeApiListener>()
       const output = new WorkerOutput()
+      const vitals: AllVitals = new Map()
+      const nowMillis = () => Number(clock.currentTimeNanosUnsafe()) / 1e6
       const client = yield* HttpClient.make
       const warn = (message: string, fields: Record<string, unknown>) =>
         Effect.runForkWith(context)(Effect.logWarning(message).pipe(Effect.annotateLogs(fields)))
@@ -81,6 +90,8 @@ export class RuntimeApi extends Context.Service<
           (socket) => void new HttpConnection(socket, serve),
           (address) => warn("Cut a connection to a worker's Runtime API from another address", { worker: id, address })
         )
+        let startedMillis = nowMillis()
+        let initMillis: number | undefined
         const server = yield* listen(host, (socket) => gate.arrive(socket))
         const address = server.address()
         const listener: RuntimeApiListener = {
@@ -90,10 +101,15 @@ export class RuntimeApi extends Context.Service<
             gate.admit(address)
           },
           initialized: Effect.callback((resume) => {
-            extensions.host.onInitialized((failure) =>
+            extensions.host.onInitialized((failure) => {
+              initMillis ??= nowMillis() - startedMillis
               resume(failure === undefined ? Effect.void : Effect.fail(failure))
-            )
+            })
           }),
+          starting: () => {
+            startedMillis = nowMillis()
+          },
+          coldStartMillis: () => (session.hasHadEvent ? undefined : initMillis),
           deliver: (event, done, sink) => {
             if (!extensions.host.isActive) session.deliver(event, done, sink)
             else extensions.host.deliver(event, done, (done) => session.deliver(event, done, sink))
@@ -116,7 +132,7 @@ export class RuntimeApi extends Context.Service<
         )
       })
 
-      return RuntimeApi.of({ open, find: (id) => listeners.get(id), output })
+      return RuntimeApi.of({ open, find: (id) => listeners.get(id), output, vitals })
     })
   )
 }

@@ -71,6 +71,7 @@ type State =
 
 export class RuntimeSession {
   #state: State = { is: "Initializing" }
+  #hasHadEvent = false
   /** How initialisation ended, once it has. */
   #initialization: { readonly failure: StartFailure | undefined } | undefined
   #notify: (failure: StartFailure | undefined) => void = () => {}
@@ -177,6 +178,11 @@ export class RuntimeSession {
     return this.#state.is === "Between" && this.#state.next !== undefined
   }
 
+  /** False until the first event is taken. */
+  get hasHadEvent(): boolean {
+    return this.#hasHadEvent
+  }
+
   /** The worker is gone, or is to be taken for it: whatever was under way is lost. */
   end(exit: WorkerExit | undefined, why: string): void {
     const state = this.#state
@@ -199,6 +205,7 @@ export class RuntimeSession {
 
   #take(delivery: Delivery, poll: (event: RuntimeEvent) => void): void {
     this.#state = { is: "Running", delivery, streamed: undefined }
+    this.#hasHadEvent = true
     poll(delivery.event)
   }
 
