@@ -38,6 +38,7 @@ const Choice = <const L extends ReadonlyArray<string>>(name: string, choices: L,
 const roles = ["all", "gateway", "manager"] as const
 const provisioners = ["auto", "docker", "process"] as const
 const pausers = ["auto", "engine"] as const
+const httpServers = ["auto", "exact", "fast"] as const
 const logFormats = ["auto", "json", "pretty"] as const
 const logLevels = ["DEBUG", "INFO", "WARN", "WARNING", "ERROR"] as const
 
@@ -52,6 +53,16 @@ const settings = Config.all({
       Schema.FiniteFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 0, maximum: 65535 })),
       "IRORI_PORT"
     )
+  ),
+  /**
+   * Whether requests reach functions behind routes as their clients wrote them, which costs throughput: with `fast`,
+   * names of headers are in lower case and several of one name are joined. `auto` is exact where there are routes at
+   * the start.
+   */
+  httpServer: Choice("IRORI_HTTP_SERVER", httpServers, "auto"),
+  /** Where clients see the paths behind a prefix: that prefix, as `/irori`. */
+  rootPath: Config.schema(Schema.String.check(Schema.isPattern(/^(\/[\w.~-]+)*$/u)), "IRORI_ROOT_PATH").pipe(
+    Config.withDefault("")
   ),
   /** Callers of the Lambda API must send it as `x-api-key`; at least 16 characters. Without it nobody is asked. */
   apiKey: Config.option(Config.NonEmptyString("IRORI_API_KEY")),
@@ -296,6 +307,7 @@ const choicesOf = (name: string): string | undefined => {
     IRORI_ROLE: roles,
     IRORI_PROVISIONER: provisioners,
     IRORI_PAUSE_BY: pausers,
+    IRORI_HTTP_SERVER: httpServers,
     IRORI_LOG_FORMAT: logFormats,
     LOG_LEVEL: logLevels
   }[name]

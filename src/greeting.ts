@@ -1,5 +1,6 @@
 /** What the program says of itself when it has started: a few lines that a person likes to read. */
 import type { FunctionConfig } from "./domain/FunctionConfig.ts"
+import type { Api } from "./domain/Route.ts"
 import type { Placement } from "./provision/Placements.ts"
 
 export interface PlacedFunction {
@@ -18,6 +19,8 @@ export interface Greeting {
   readonly needsKey: boolean
   readonly functions: ReadonlyArray<PlacedFunction>
   readonly functionsDir: string
+  /** HTTP APIs that are served. By default none. */
+  readonly apis?: ReadonlyArray<Api>
 }
 
 /** One line each. */
@@ -26,7 +29,8 @@ export const greeting = (about: Greeting): ReadonlyArray<string> => {
   return [
     `Irori listens on ${about.url}${about.docs ? `, and explains itself at ${about.url}/docs` : ""}.`,
     ...functionLines(about),
-    ...curlLines(about)
+    ...curlLines(about),
+    ...routeLines(about)
   ]
 }
 
@@ -68,6 +72,19 @@ const inWords = { docker: "In containers", process: "As processes of this machin
   Placement["provisioner"],
   string
 >
+
+/** A route that can be tried as it is: nobody is asked for, and nothing is sent. */
+const routeLines = ({ apis = [], url }: Greeting): ReadonlyArray<string> => {
+  for (const { gatekeeper, mounts, routes, stage } of apis) {
+    const open = routes.find(
+      ({ authorizer, method, path }) => method === "GET" && path !== "$default" && authorizer === undefined
+    )
+    if (open === undefined || gatekeeper !== undefined) continue
+    const prefix = mounts.includes("root") || stage === "$default" ? "" : `/${stage}`
+    return [`  curl ${url}${prefix}${open.path.replaceAll(/\{([^}+]+)\+?\}/g, "$1")}`]
+  }
+  return []
+}
 
 const curlLines = ({ functions, needsKey, url }: Greeting): ReadonlyArray<string> => {
   const first = functions.find(({ config }) => config.name === "echo") ?? functions[0]

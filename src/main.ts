@@ -17,11 +17,13 @@ import { latest } from "./control/FunctionRecord.ts"
 import { FunctionStore } from "./control/FunctionStore.ts"
 import { greeting } from "./greeting.ts"
 import { listen } from "./http/HttpServer.ts"
+import { withoutRoot } from "./http/rootPath.ts"
 import { AsyncInvoker } from "./invoke/AsyncInvoker.ts"
 import { layerAll, layerGateway, layerManager, managerTokenOf, ownerOf } from "./layers.ts"
 import * as Log from "./log/Log.ts"
 import { Placements } from "./provision/Placements.ts"
 import { FunctionRegistry } from "./registry/FunctionRegistry.ts"
+import { RouteTable } from "./routing/RouteTable.ts"
 import { openStateFolder, type StateFolder } from "./StateFolder.ts"
 
 /** More than any limit of Lambda's, so that what is too large is refused in Lambda's words. */
@@ -45,7 +47,8 @@ const compose = Effect.fnUntraced(function* (settings: Settings, state: StateFol
       maxPayloadBytes: settings.maxPayloadBytes,
       maxEventBytes: settings.maxEventBytes,
       ...(Option.isSome(settings.apiKey) ? { apiKey: settings.apiKey.value } : {}),
-      isForeign: isManagerPath
+      isForeign: isManagerPath,
+      proxies: settings.trustedProxies
     })
       .use(control(runtime, { owner }))
       .use(code(runtime, owner))
@@ -93,12 +96,24 @@ const start = Effect.fnUntraced(function* (settings: Settings) {
   const hasDocs = isLoopback(settings.host)
   const app = apis.reduce<AnyElysia>(
     (whole, api) => whole.use(api.app),
-    hasDocs ? new Elysia().use(docs(apis)) : new Elysia()
+    hasDocs ? new Elysia().use(docs(apis, settings.rootPath)) : new Elysia()
   )
-  const server = yield* listen({ host: settings.host, port: settings.port, maxBodyBytes, fetch: app.fetch })
+  const routed = yield* Effect.promise(() => runtime.runPromise(routedApis))
+  const server = yield* listen({
+    host: settings.host,
+    port: settings.port,
+    maxBodyBytes,
+    fetch: withoutRoot(settings.rootPath, app.fetch),
+    isExact: settings.httpServer === "exact" || (settings.httpServer === "auto" && routed.length > 0)
+  })
   yield* Effect.promise(() => runtime.runPromise(greet(settings, server.port, hasDocs)))
   return { server, runtime }
 })
+
+/** HTTP APIs, where this process serves any. */
+const routedApis = Effect.flatMap(Effect.serviceOption(RouteTable), (table) =>
+  Option.isNone(table) ? Effect.succeed([]) : table.value.apis
+)
 
 const greet = Effect.fnUntraced(function* (settings: Settings, port: number, hasDocs: boolean) {
   const registry = yield* Effect.serviceOption(FunctionRegistry)
@@ -119,7 +134,8 @@ const greet = Effect.fnUntraced(function* (settings: Settings, port: number, has
     docs: hasDocs,
     needsKey: Option.isSome(settings.apiKey),
     functions,
-    functionsDir: settings.functionsDir
+    functionsDir: settings.functionsDir,
+    apis: yield* routedApis
   })
   if (settings.logFormat === "json") for (const line of lines) yield* Effect.logInfo(line.trim())
   else process.stdout.write(`${lines.join("\n")}\n`)

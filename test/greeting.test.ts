@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest"
 import { CodeImage } from "../src/domain/FunctionConfig.ts"
 import { FunctionName } from "../src/domain/FunctionName.ts"
 import { type Greeting, greeting } from "../src/greeting.ts"
+import { httpApi, lenientApi, restApi, route } from "./routing/apis.ts"
 import { functionConfig } from "./support/functions.ts"
 
 const about: Greeting = {
@@ -51,6 +52,16 @@ describe("greeting", () => {
 
   it("says what to do where there are no functions", () => {
     expect(greeting(about)[1]).toMatch(/put a folder with an index\.mjs there, or set IRORI_FUNCTIONS_DIR/)
+  })
+
+  it.each([
+    [[lenientApi(["POST /a", "GET /hello/{name}/{rest+}"])], "  curl http://127.0.0.1:3000/hello/name/rest"],
+    [[restApi(["GET /a"], { mounts: ["stage"] })], "  curl http://127.0.0.1:3000/prod/a"],
+    [[httpApi(["ANY $default"]), httpApi(["GET /b"])], "  curl http://127.0.0.1:3000/b"],
+    [[restApi([route("GET /a", { authorizer: "mine" })])], undefined]
+  ])("shows a route that can be tried as it is", (apis, line) => {
+    const lines = greeting({ ...about, functions: [{ config: echo }], apis })
+    expect(lines.find((text) => /^ {2}curl(?!.*2015)/.test(text))).toBe(line)
   })
 
   it("gives callers that need a key a command that sends it", () => {

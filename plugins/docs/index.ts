@@ -15,21 +15,21 @@ export interface DocumentedApi {
   readonly description: ApiDescription
 }
 
-/** The first of `apis` is the one that the page opens with. */
-export const docs = (apis: ReadonlyArray<DocumentedApi>) => {
+/** The first of `apis` is the one that the page opens with; `root` is what clients see in front of every path. */
+export const docs = (apis: ReadonlyArray<DocumentedApi>, root = "") => {
   const documents = new Map<string, Promise<OpenApiDocument>>()
   /** Made when first asked for: the routes are all there by then, and do not change. */
   const documentOf = ({ name, app, description }: DocumentedApi) => {
-    const made = documents.get(name) ?? openApiDocument(app, description)
+    const made = documents.get(name) ?? openApiDocument(app, description).then((document) => behind(root, document))
     documents.set(name, made)
     return made
   }
   const own = new Map<string, Asset>([
-    ["irori.js", { type: "text/javascript", content: startScript(apis) }],
+    ["irori.js", { type: "text/javascript", content: startScript(apis, root) }],
     ["irori.css", { type: "text/css", content: style }]
   ])
   return new Elysia({ name: "docs" })
-    .get("/docs", () => file({ type: "text/html", content: page }), { detail: { hide: true } })
+    .get("/docs", () => file({ type: "text/html", content: page(root) }), { detail: { hide: true } })
     .get(
       "/docs/:document",
       async ({ params }) => {
@@ -49,6 +49,9 @@ export const docs = (apis: ReadonlyArray<DocumentedApi>) => {
       { detail: { hide: true } }
     )
 }
+
+const behind = (root: string, document: OpenApiDocument): OpenApiDocument =>
+  root === "" ? document : { ...document, ...{ servers: [{ url: root }] } }
 
 interface Asset {
   readonly type: string

@@ -1,29 +1,33 @@
 /** Swagger UI's page and the two files of Irori's own in it. Nothing is inline, so that the policy can forbid it. */
 
-export const page = `<!doctype html>
+/** `root` is what clients see in front of every path. */
+export const page = (root: string) => `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Irori</title>
-<link rel="icon" type="image/png" sizes="32x32" href="/docs/assets/favicon-32x32.png">
-<link rel="stylesheet" href="/docs/assets/swagger-ui.css">
-<link rel="stylesheet" href="/docs/assets/irori.css">
+<link rel="icon" type="image/png" sizes="32x32" href="${root}/docs/assets/favicon-32x32.png">
+<link rel="stylesheet" href="${root}/docs/assets/swagger-ui.css">
+<link rel="stylesheet" href="${root}/docs/assets/irori.css">
 </head>
 <body>
 <div id="swagger-ui"></div>
-<noscript>This page needs JavaScript. The documents themselves are <a href="/docs/gateway.json">plain files</a>.</noscript>
-<script src="/docs/assets/swagger-ui-bundle.js"></script>
-<script src="/docs/assets/swagger-ui-standalone-preset.js"></script>
-<script src="/docs/assets/irori.js"></script>
+<noscript>This page needs JavaScript. The documents themselves are <a href="${root}/docs/gateway.json">plain files</a>.</noscript>
+<script src="${root}/docs/assets/swagger-ui-bundle.js"></script>
+<script src="${root}/docs/assets/swagger-ui-standalone-preset.js"></script>
+<script src="${root}/docs/assets/irori.js"></script>
 </body>
 </html>
 `
 
 /** `validatorUrl` is set because its default is a service on the internet. */
-export const startScript = (documents: ReadonlyArray<{ readonly name: string; readonly title: string }>) => `
+export const startScript = (
+  documents: ReadonlyArray<{ readonly name: string; readonly title: string }>,
+  root: string
+) => `
 window.ui = SwaggerUIBundle({
-  urls: ${JSON.stringify(documents.map(({ name, title }) => ({ url: `/docs/${name}.json`, name: title })))},
+  urls: ${JSON.stringify(documents.map(({ name, title }) => ({ url: `${root}/docs/${name}.json`, name: title })))},
   dom_id: "#swagger-ui",
   presets: [SwaggerUIBundle.presets.apis, SwaggerUIStandalonePreset],
   layout: "StandaloneLayout",
