@@ -26,6 +26,14 @@ export class EventNotStored extends Schema.TaggedError<EventNotStored>()("EventN
   }
 }
 
+/** One of the events that come at times, such as those of a schedule. */
+export interface Occasion {
+  /** Of all that come from the same place. */
+  readonly key: string
+  /** Later than that of the one before it. */
+  readonly dueMillis: number
+}
+
 export class AsyncInvoker extends Context.Service<
   AsyncInvoker,
   {
@@ -34,6 +42,14 @@ export class AsyncInvoker extends Context.Service<
      * after. Interrupting it leaves open whether the event was taken. After a failure it was not.
      */
     readonly enqueue: (invocation: Invocation) => Effect.Effect<void, EventQueueFull | EventNotStored>
+    /**
+     * The same, unless the event of this occasion or of a later one with the same key was taken before, by whichever
+     * process: then it answers false. That is written down together with the event.
+     */
+    readonly enqueueOnce: (
+      occasion: Occasion,
+      invocation: Invocation
+    ) => Effect.Effect<boolean, EventQueueFull | EventNotStored>
     /** Starts no more events, and waits until those that run have ended. Events are still taken, for the next start. */
     readonly drain: Effect.Effect<void>
   }

@@ -79,6 +79,7 @@ export const gatewayApp = (doubles: Doubles = {}) => {
           enqueued.push(invocation)
           return doubles.enqueue?.(invocation) ?? Effect.void
         },
+        enqueueOnce: () => Effect.die("nothing in a gateway comes at times"),
         drain: Effect.void
       }),
       Layer.mock(FailedEvents, doubles.failedEvents ?? {}),

@@ -5,7 +5,7 @@
  */
 import type { SqlDatabase } from "../../control/Database.ts"
 import type { Invocation } from "../../domain/Invocation.ts"
-import { EventNotStored, EventQueueFull } from "../AsyncInvoker.ts"
+import { EventNotStored, EventQueueFull, type Occasion } from "../AsyncInvoker.ts"
 import {
   type DeliveryKind,
   type EventStore,
@@ -104,10 +104,17 @@ export class EventQueue {
     return this.#lanes.running
   }
 
-  /** `settle` is called once it is on the disk, or with why it is not. */
-  accept(invocation: Invocation, settle: (error?: EventQueueFull | EventNotStored) => void): void {
+  /**
+   * `settle` is called once it is on the disk, or with why it is not; `isTaken` is false also where the event of its occasion was
+   * taken before.
+   */
+  accept(
+    invocation: Invocation,
+    settle: (error: EventQueueFull | EventNotStored | undefined, isTaken: boolean) => void,
+    occasion?: Occasion
+  ): void {
     if (this.#room <= 0) {
-      settle(new EventQueueFull({ maxEvents: this.#options.maxEvents }))
+      settle(new EventQueueFull({ maxEvents: this.#options.maxEvents }), false)
       return
     }
     this.#arriving++
@@ -116,22 +123,29 @@ export class EventQueue {
     const lane = laneOf(invocation)
     const isFirst = this.#lanes.admit(this.#lane(lane), nowMillis)
     let id = 0
+    let isTaken = true
     this.#journal.write({
       bytes: invocation.payload.length,
       apply: () => {
-        id = this.#store.insert(event, isFirst)
+        isTaken = occasion === undefined || this.#store.note(occasion)
+        if (isTaken) id = this.#store.insert(event, isFirst)
       },
       done: () => {
         this.#arriving--
+        if (!isTaken) {
+          if (isFirst) this.#ended(lane, "neither")
+          settle(undefined, false)
+          return
+        }
         this.#events++
         if (isFirst) this.#options.begin({ ...event, id, attempts: 0, throttles: 0 })
         else this.#queued(lane, nowMillis)
-        settle()
+        settle(undefined, true)
       },
       failed: (cause) => {
         this.#arriving--
         if (isFirst) this.#ended(lane, "neither")
-        settle(notStored(cause))
+        settle(notStored(cause), false)
       }
     })
   }

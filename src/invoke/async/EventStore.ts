@@ -6,6 +6,7 @@ import { Effect } from "effect"
 import type { Row, SqlDatabase, Tables } from "../../control/Database.ts"
 import { FunctionName } from "../../domain/FunctionName.ts"
 import type { Invocation } from "../../domain/Invocation.ts"
+import type { Occasion } from "../AsyncInvoker.ts"
 
 /** Why an event ended, as records say it. */
 export type Condition = "Success" | "RetriesExhausted" | "EventAgeExceeded" | "ZeroReservedConcurrency"
@@ -123,7 +124,8 @@ const tables: Tables = {
        due INTEGER NOT NULL
      ) STRICT;
      CREATE INDEX deliveries_due ON deliveries (due) WHERE given_up = 0;
-     CREATE INDEX deliveries_outcome ON deliveries (outcome)`
+     CREATE INDEX deliveries_outcome ON deliveries (outcome)`,
+    "CREATE TABLE occasions (key TEXT PRIMARY KEY, due INTEGER NOT NULL) STRICT"
   ]
 }
 
@@ -166,6 +168,17 @@ export class EventStore {
       invocation.payload
     )
     return id
+  }
+
+  /** Notes that it has come. False where it has before, or a later one with its key has. */
+  note({ dueMillis, key }: Occasion): boolean {
+    const changed = this.#database.run(
+      `INSERT INTO occasions (key, due) VALUES (?, ?)
+       ON CONFLICT (key) DO UPDATE SET due = excluded.due WHERE excluded.due > occasions.due`,
+      key,
+      dueMillis
+    )
+    return changed > 0
   }
 
   /** Takes up to `count` events of the lane that are due, those due for longest first; they count as running. */

@@ -10,7 +10,8 @@ import { EventInvokeConfigs } from "../../control/EventInvokeConfigs.ts"
 import type { FunctionConfig } from "../../domain/FunctionConfig.ts"
 import { type AsyncEventStep, asyncEventSteps, asyncEvents, failedEvents } from "../../metrics/metrics.ts"
 import { FunctionRegistry } from "../../registry/FunctionRegistry.ts"
-import { AsyncInvoker, type EventNotStored } from "../AsyncInvoker.ts"
+import type { Invocation } from "../../domain/Invocation.ts"
+import { AsyncInvoker, type EventNotStored, type EventQueueFull, type Occasion } from "../AsyncInvoker.ts"
 import { LambdaInvoker } from "../LambdaInvoker.ts"
 import * as Alarm from "./Alarm.ts"
 import * as Deliveries from "./Deliveries.ts"
@@ -264,14 +265,21 @@ const make = Effect.fnUntraced(function* (options: SqliteAsyncOptions) {
       }
     })
 
+  const accept = (invocation: Invocation, occasion?: Occasion) =>
+    Effect.callback<boolean, EventQueueFull | EventNotStored>((resume) =>
+      queue.accept(
+        invocation,
+        (error, isTaken) => {
+          if (isTaken || error !== undefined) count(invocation.functionName, isTaken ? "accepted" : "refused")
+          resume(error === undefined ? Effect.succeed(isTaken) : Effect.fail(error))
+        },
+        occasion
+      )
+    )
+
   return Context.make(AsyncInvoker, {
-    enqueue: (invocation) =>
-      Effect.callback((resume) =>
-        queue.accept(invocation, (error) => {
-          count(invocation.functionName, error === undefined ? "accepted" : "refused")
-          resume(error === undefined ? Effect.void : Effect.fail(error))
-        })
-      ),
+    enqueue: (invocation) => Effect.asVoid(accept(invocation)),
+    enqueueOnce: (occasion, invocation) => accept(invocation, occasion),
     drain: Effect.andThen(
       Effect.sync(() => queue.stop()),
       FiberSet.awaitEmpty(running)
