@@ -51,6 +51,30 @@ describe("loadSettings", () => {
     })
   })
 
+  it("reads how asynchronous events are tried again, and who is told of them", async () => {
+    const settings = await load({
+      IRORI_ASYNC_RETRY_DELAYS: "0.5, 10",
+      IRORI_DESTINATIONS:
+        "arn:aws:sqs:us-east-1:000000000000:q=http://h/q?a=b, arn:aws:sns:us-east-1:000000000000:t=file:///t",
+      IRORI_DESTINATION_ROOTS: "/a:/b"
+    })
+    expect(settings.asyncRetryDelays.map(Duration.toSeconds)).toEqual([0.5, 10])
+    expect([...settings.destinations]).toEqual([
+      ["arn:aws:sqs:us-east-1:000000000000:q", "http://h/q?a=b"],
+      ["arn:aws:sns:us-east-1:000000000000:t", "file:///t"]
+    ])
+    expect(settings.destinationRoots).toEqual(["/a", "/b"])
+    expect((await load()).asyncRetryDelays.map(Duration.toSeconds)).toEqual([60, 120])
+  })
+
+  it.each([
+    [{ IRORI_ASYNC_RETRY_DELAYS: "60,soon" }, "IRORI_ASYNC_RETRY_DELAYS=60,soon cannot be used"],
+    [{ IRORI_DESTINATIONS: "arn:aws:sqs:x" }, 'IRORI_DESTINATIONS: "arn:aws:sqs:x" is not of the form'],
+    [{ IRORI_DESTINATIONS: "arn:aws:sqs:x=ftp://h" }, 'IRORI_DESTINATIONS: "arn:aws:sqs:x=ftp://h" is not of the form']
+  ])("refuses %j, and says what is wrong", async (environment, text) => {
+    expect(await refusal(environment as Record<string, string>)).toContain(text)
+  })
+
   it("reads which images stand in for AWS's", async () => {
     const { baseImages } = await load({ IRORI_BASE_IMAGES: "nodejs22.x=my/node:1, python3.13=host:5000/py@sha256:00" })
     expect([...baseImages]).toEqual([

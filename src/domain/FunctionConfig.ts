@@ -66,6 +66,16 @@ export type DeclaredUrl = typeof DeclaredUrl.Type
 /** Lambda's smallest, and what a function has that says nothing. */
 export const defaultEphemeralStorageMegabytes = 512
 
+/** What a function says of its asynchronous events, unless something else is set for it through the API. */
+export const EventInvokeDefaults = Schema.Struct({
+  maxRetries: Schema.optionalKey(Schema.Int),
+  maxAgeSeconds: Schema.optionalKey(Schema.Int),
+  /** ARNs or URLs. */
+  onSuccess: Schema.optionalKey(Schema.NonEmptyString),
+  onFailure: Schema.optionalKey(Schema.NonEmptyString)
+})
+export type EventInvokeDefaults = typeof EventInvokeDefaults.Type
+
 export class FunctionConfig extends Schema.Class<FunctionConfig>("FunctionConfig")({
   name: FunctionName,
   /** `$LATEST`, or the number of a published version. */
@@ -110,5 +120,6 @@ export class FunctionConfig extends Schema.Class<FunctionConfig>("FunctionConfig
   /** A worker idle for this long is removed, unless `minCapacity` keeps it. */
   idleTimeout: Schema.Duration,
   /** An ARN or a URL: it gets the asynchronous events that failed in the end. */
-  deadLetterTarget: Schema.optionalKey(Schema.NonEmptyString)
+  deadLetterTarget: Schema.optionalKey(Schema.NonEmptyString),
+  eventInvoke: Schema.optionalKey(EventInvokeDefaults)
 }) {}

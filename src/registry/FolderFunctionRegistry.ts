@@ -211,6 +211,7 @@ const configOf = (
     ...(entry.description === undefined ? {} : { description: entry.description }),
     ...(shape ?? {}),
     ...urlOf(entry),
+    ...eventsOf(entry),
     environment: { ...Object.fromEntries(common), ...textValues(entry.environment) },
     timeout: Duration.min(Duration.seconds(entry.timeout ?? 3), options.maxTimeout ?? Duration.minutes(15)),
     memoryMegabytes: entry.memory_size ?? 128,
@@ -236,6 +237,19 @@ const urlOf = ({ cors, invoke_mode, url }: Entry): { readonly url?: DeclaredUrl 
   const policy = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
   return {
     url: { authType: url, invokeMode: invoke_mode ?? "BUFFERED", ...(cors === undefined ? {} : { cors: policy }) }
+  }
+}
+
+const eventsOf = ({ async }: Entry): Pick<FunctionConfig, "eventInvoke" | "deadLetterTarget"> => {
+  if (async === undefined) return {}
+  return {
+    eventInvoke: {
+      ...(async.retries === undefined ? {} : { maxRetries: async.retries }),
+      ...(async.max_age === undefined ? {} : { maxAgeSeconds: async.max_age }),
+      ...(async.on_success === undefined ? {} : { onSuccess: async.on_success }),
+      ...(async.on_failure === undefined ? {} : { onFailure: async.on_failure })
+    },
+    ...(async.dead_letter === undefined ? {} : { deadLetterTarget: async.dead_letter })
   }
 }
 

@@ -56,6 +56,17 @@ const OwnEnvironment = Environment.check(
   )
 )
 
+/** Of asynchronous events. */
+const Async = Schema.Struct({
+  retries: Schema.optionalKey(whole(0, 2)),
+  /** Seconds. */
+  max_age: Schema.optionalKey(whole(60, 21_600)),
+  /** The ARN of a function, or a URL of `http:`, `https:` or `file:`. */
+  on_success: Schema.optionalKey(Schema.NonEmptyString),
+  on_failure: Schema.optionalKey(Schema.NonEmptyString),
+  dead_letter: Schema.optionalKey(Schema.NonEmptyString)
+})
+
 const Entry = Schema.Struct({
   /** The code: an image, or a folder relative to the file; by default the folder of the function's name. */
   image: Schema.optionalKey(Schema.NonEmptyString),
@@ -70,6 +81,7 @@ const Entry = Schema.Struct({
   /** Megabytes. */
   memory_size: Schema.optionalKey(whole(128, 10_240)),
   transport: Schema.optionalKey(Transport),
+  async: Schema.optionalKey(Async),
   /** Gives it a URL: `NONE` for one that everybody may call, `AWS_IAM` for those who sign. */
   url: Schema.optionalKey(DeclaredUrl.fields.authType),
   /** Of the URL. */
@@ -163,12 +175,15 @@ export const readFunctionsFile = (
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
+/** Keys of functions with keys of their own, other than variables. */
+const nested: ReadonlySet<string> = new Set(["scaling", "cors", "async"])
+
 /** A key with nothing behind it is as good as absent. Not so a variable: its record is left alone. */
 const withoutNulls = (value: Record<string, unknown>): Record<string, unknown> =>
   Object.fromEntries(
     Object.entries(value)
       .filter(([, item]) => item !== null)
-      .map(([key, item]) => [key, (key === "scaling" || key === "cors") && isRecord(item) ? withoutNulls(item) : item])
+      .map(([key, item]) => [key, nested.has(key) && isRecord(item) ? withoutNulls(item) : item])
   )
 
 /** Environment variables are text: `VERSION: 1.10` is not to become `1.1`. */
@@ -202,7 +217,7 @@ const mistake = (issue: SchemaIssue.Issue, path: Path, place: (path: Path) => st
   return `${place(whole)}: ${whole.map(String).join(".")}: ${first?.message ?? "is wrong"}`
 }
 
-/** The paths of the keys in `value` that no field has the name of, those of its `scaling` and `cors` included. */
+/** The paths of the keys in `value` that no field has the name of, those of its `scaling`, `cors` and `async` included. */
 const strangers = (
   value: unknown,
   fields: object,
@@ -212,11 +227,12 @@ const strangers = (
   const own = Object.keys(value)
     .filter((key) => !Object.hasOwn(fields, key))
     .map((key) => [...path, key])
-  return fields === Scaling.fields || fields === Cors.fields
+  return fields === Scaling.fields || fields === Cors.fields || fields === Async.fields
     ? own
     : [
         ...own,
         ...strangers(value.scaling, Scaling.fields, [...path, "scaling"]),
-        ...strangers(value.cors, Cors.fields, [...path, "cors"])
+        ...strangers(value.cors, Cors.fields, [...path, "cors"]),
+        ...strangers(value.async, Async.fields, [...path, "async"])
       ]
 }

@@ -223,6 +223,22 @@ functions:
     })
   )
 
+  it.effect("has what a function says of its asynchronous events", () =>
+    Effect.gen(function* () {
+      write("f/index.mjs")
+      write(
+        "functions.yml",
+        "functions:\n  f:\n    async: { retries: 0, max_age: 60, on_success: 'https://a', on_failure: 'https://b', dead_letter: 'https://c', x: 1 }\n"
+      )
+      expect(yield* get("f")).toMatchObject({
+        eventInvoke: { maxRetries: 0, maxAgeSeconds: 60, onSuccess: "https://a", onFailure: "https://b" },
+        deadLetterTarget: "https://c"
+      })
+      const [warning] = FolderFunctionRegistry.load(options()).warnings
+      expect(warning?.detail).toContain("functions.f.async.x: this key is unknown and does nothing")
+    })
+  )
+
   it.effect("warns of a key it does not know, by name and place, and uses the rest", () =>
     Effect.gen(function* () {
       write("f/index.mjs")

@@ -44,6 +44,8 @@ export interface Telling {
   readonly invocations: ReadonlyArray<Invocation>
   /** A lost one has a target that leads nowhere. */
   readonly deliveries: ReadonlyArray<{ readonly kind: DeliveryKind; readonly target: string; readonly isLost: boolean }>
+  /** Targets that lead nowhere. */
+  readonly lost: ReadonlyArray<string>
   /** Where nothing is to be delivered. */
   readonly isKept: boolean
 }

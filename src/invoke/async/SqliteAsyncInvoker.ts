@@ -6,7 +6,7 @@
 import { Cause, Clock, Context, Duration, Effect, Exit, FiberSet, Layer, Metric } from "effect"
 import { ConcurrencyLimits } from "../../control/ConcurrencyLimits.ts"
 import { openDatabase } from "../../control/Database.ts"
-import { EventInvokeConfigs } from "../../control/EventInvokeConfigs.ts"
+import { EventInvokeConfigs, type EventInvokeSettings } from "../../control/EventInvokeConfigs.ts"
 import type { FunctionConfig } from "../../domain/FunctionConfig.ts"
 import { type AsyncEventStep, asyncEventSteps, asyncEvents, failedEvents } from "../../metrics/metrics.ts"
 import { FunctionRegistry } from "../../registry/FunctionRegistry.ts"
@@ -115,8 +115,14 @@ const make = Effect.fnUntraced(function* (options: SqliteAsyncOptions) {
       Effect.ignore
     )
 
-  const policyOf = ({ invocation }: QueuedEvent): RetryPolicy => {
-    const { maxAgeSeconds, maxRetries } = configs.settingsOf(invocation.functionName, invocation.qualifier)
+  /** What was set through the API, over what the function's file says. */
+  const settingsOf = ({ invocation }: QueuedEvent, config: FunctionConfig | undefined): EventInvokeSettings => ({
+    ...config?.eventInvoke,
+    ...configs.settingsOf(invocation.functionName, invocation.qualifier)
+  })
+
+  const policyOf = (event: QueuedEvent, config: FunctionConfig | undefined): RetryPolicy => {
+    const { maxAgeSeconds, maxRetries } = settingsOf(event, config)
     return {
       maxRetries: maxRetries ?? options.retryDelays.length,
       maxAgeMillis: maxAgeSeconds === undefined ? Duration.toMillis(options.maxAge) : maxAgeSeconds * 1000,
@@ -124,12 +130,12 @@ const make = Effect.fnUntraced(function* (options: SqliteAsyncOptions) {
     }
   }
 
-  const attempt = (event: QueuedEvent): Effect.Effect<Try> =>
+  const attempt = (event: QueuedEvent, config: FunctionConfig | undefined): Effect.Effect<Try> =>
     Effect.suspend(() => {
       if (limits.reservedOf(event.invocation.functionName) === 0) {
         return Effect.succeed<Try>({ _tag: "GiveUp", condition: "ZeroReservedConcurrency" })
       }
-      if (isTooOld(policyOf(event), event, now())) {
+      if (isTooOld(policyOf(event, config), event, now())) {
         return Effect.succeed<Try>({ _tag: "GiveUp", condition: "EventAgeExceeded" })
       }
       return invoker.invoke(event.invocation).pipe(
@@ -145,7 +151,10 @@ const make = Effect.fnUntraced(function* (options: SqliteAsyncOptions) {
                     functionError: "Unhandled"
                   }
                 }
-              : { _tag: "NotRun" }
+              : error._tag === "RecursiveInvocation"
+                ? // Trying it again would only go on with the loop.
+                  { _tag: "GiveUp", condition: "RetriesExhausted" }
+                : { _tag: "NotRun" }
         })
       )
     })
@@ -155,7 +164,7 @@ const make = Effect.fnUntraced(function* (options: SqliteAsyncOptions) {
     return Effect.flatMap(Effect.option(registry.get(functionName, qualifier)), (found) => {
       const config = found._tag === "Some" ? found.value : undefined
       if (config !== undefined) queue.resize(`${functionName}:${qualifier ?? ""}`, config.maxCapacity)
-      return Effect.onExit(attempt(event), (exit) => {
+      return Effect.onExit(attempt(event, config), (exit) => {
         if (Exit.isSuccess(exit)) return conclude(event, exit.value, config)
         // Cut off by the end of the process.
         if (Cause.hasInterruptsOnly(exit.cause)) return Effect.sync(() => queue.leave(event))
@@ -176,12 +185,12 @@ const make = Effect.fnUntraced(function* (options: SqliteAsyncOptions) {
         return finish(event, result.condition, "neither", config)
       case "NotRun": {
         const next = { ...event, throttles: event.throttles + 1 }
-        return proceed(next, afterThrottle(policyOf(event), next, now()), "throttled", config)
+        return proceed(next, afterThrottle(policyOf(event, config), next, now()), "throttled", config)
       }
       case "Ran": {
         const next = { ...event, attempts: event.attempts + 1, throttles: 0, answer: result.answer }
         if (result.answer.functionError === undefined) return finish(next, "Success", "ran", config)
-        return proceed(next, afterFailure(policyOf(event), next, now()), "ran", config)
+        return proceed(next, afterFailure(policyOf(event, config), next, now()), "ran", config)
       }
     }
   }
@@ -205,12 +214,15 @@ const make = Effect.fnUntraced(function* (options: SqliteAsyncOptions) {
         attempts: event.attempts,
         ...(event.answer === undefined ? {} : { answer: event.answer })
       }
-      const settings = configs.settingsOf(invocation.functionName, invocation.qualifier)
+      const settings = settingsOf(event, config)
       const telling = tellingOf(outcome, { ...settings, deadLetter: config?.deadLetterTarget }, options.destinations)
       queue.end(event, pace, telling === undefined ? undefined : { value: outcome, telling })
       count(invocation.functionName, condition === "Success" ? "succeeded" : "failed")
-      if (condition === "Success") return Effect.void
-      return Effect.logWarning(`Gave up an asynchronous event of function '${invocation.functionName}'`).pipe(
+      const lost = telling?.lost.map((target) =>
+        Effect.logError(`The destination ${target} leads nowhere: nobody was told what became of an event`)
+      )
+      const gaveUp = Effect.logWarning(`Gave up an asynchronous event of function '${invocation.functionName}'`)
+      return Effect.all([...(lost ?? []), ...(condition === "Success" ? [] : [gaveUp])], { discard: true }).pipe(
         Effect.annotateLogs({
           function_name: invocation.functionName,
           aws_request_id: invocation.requestId,

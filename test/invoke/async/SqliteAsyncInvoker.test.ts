@@ -11,8 +11,18 @@ import { FunctionName } from "../../../src/domain/FunctionName.ts"
 import type { Invocation } from "../../../src/domain/Invocation.ts"
 import { AsyncInvoker } from "../../../src/invoke/AsyncInvoker.ts"
 import { FailedEvents } from "../../../src/invoke/async/FailedEvents.ts"
-import { type AsyncScript, asyncInvoking, enqueue, failed, ok, throttled, turns } from "../../support/asyncInvoking.ts"
-import { functionConfig } from "../../support/functions.ts"
+import { RecursiveInvocation } from "../../../src/invoke/LambdaInvoker.ts"
+import {
+  type AsyncScript,
+  asyncInvoking,
+  enqueue,
+  failed,
+  ok,
+  owner,
+  throttled,
+  turns
+} from "../../support/asyncInvoking.ts"
+import { functionConfig, hello } from "../../support/functions.ts"
 
 const folders: Array<string> = []
 const newFolder = () => {
@@ -135,6 +145,25 @@ describe("an asynchronous event", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("has as many retries as its function's file says, unless something else is set through the API", () => {
+    const functions = [functionConfig({ eventInvoke: { maxRetries: 0 } })]
+    const file = asyncInvoking({ invoke: () => failed, functions })
+    const both = asyncInvoking({ invoke: () => failed, functions, settings: { maxRetries: 1 } })
+    return Effect.gen(function* () {
+      for (const [{ attempts, layer }, retries] of [
+        [file, 0],
+        [both, 1]
+      ] as const) {
+        yield* Effect.gen(function* () {
+          yield* enqueue()
+          expect(yield* idsOf(attempts)).toHaveLength(1)
+          yield* TestClock.adjust("1 minute")
+          expect(yield* idsOf(attempts)).toHaveLength(retries)
+        }).pipe(Effect.provide(layer))
+      }
+    })
+  })
+
   it.effect("is given up without an attempt where its function has a reserved concurrency of 0", () => {
     const { attempts, layer } = asyncInvoking({ reserved: 0 })
     return Effect.gen(function* () {
@@ -142,6 +171,26 @@ describe("an asynchronous event", () => {
       expect(yield* idsOf(attempts)).toEqual([])
       const { events } = yield* FailedEvents.use((failed) => failed.list({}, 0, 10))
       expect(events).toMatchObject([{ condition: "ZeroReservedConcurrency", attempts: 0 }])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("is given up at once when it belongs to a recursive loop, and its dead-letter function is told", () => {
+    const other = FunctionName.make("other")
+    const { attempts, layer } = asyncInvoking({
+      invoke: (attempt) => (attempt === 1 ? Effect.fail(new RecursiveInvocation({ functionName: hello })) : ok),
+      functions: [functionConfig(), functionConfig({ name: other })],
+      settings: { onFailure: `arn:aws:lambda:us-east-1:${owner.accountId}:function:other` }
+    })
+    return Effect.gen(function* () {
+      yield* enqueue()
+      yield* turns
+      yield* TestClock.adjust("1 hour")
+      const [first, told, ...more] = yield* Effect.map(Queue.clear(attempts), (all) => [...all])
+      expect([first?.functionName, told?.functionName, more]).toEqual([hello, other, []])
+      expect(JSON.parse(new TextDecoder().decode(told?.payload))).toMatchObject({
+        requestContext: { requestId: "id-1", condition: "RetriesExhausted", approximateInvokeCount: 0 }
+      })
+      expect(told?.traceId).toMatch(/;Lineage=1:[0-9a-f]{8}:0$/)
     }).pipe(Effect.provide(layer))
   })
 
@@ -538,6 +587,28 @@ describe("a destination", () => {
       }).pipe(Effect.provide(layer))
     })
   )
+
+  it.effect("that leads nowhere is told of in the log, and the failure is kept", () => {
+    const log: Array<string> = []
+    const logger = Logger.layer([Logger.make(({ message }) => void log.push([message].flat().join(" ")))])
+    const queue = "arn:aws:sqs:us-east-1:123456789012:dead"
+    const { layer } = asyncInvoking({
+      invoke: (attempt) => (attempt === 1 ? failed : ok),
+      functions: [functionConfig({ deadLetterTarget: queue })],
+      settings: { maxRetries: 0, onSuccess: queue }
+    })
+    return Effect.gen(function* () {
+      yield* enqueue("id-1")
+      yield* turns
+      expect(log[0]).toBe(`The destination ${queue} leads nowhere: nobody was told what became of an event`)
+      expect(yield* failedIds).toEqual(["id-1 RetriesExhausted"])
+      log.length = 0
+      yield* enqueue("id-2")
+      yield* turns
+      expect(log).toEqual([`The destination ${queue} leads nowhere: nobody was told what became of an event`])
+      expect(yield* failedIds).toEqual(["id-1 RetriesExhausted"])
+    }).pipe(Effect.provide(layer), Effect.provide(logger))
+  })
 
   it.effect("of AWS's is what the operator has put in its place, with an envelope where it is a bus", () =>
     Effect.gen(function* () {
