@@ -46,8 +46,11 @@ const kept = (settings: Settings, state: StateFolder) => {
   )
 }
 
-/** Every function there is: those made through the API, over those of files. */
+/** Every function there is: those made through the API, over those of files; and what invoking one has to know of it. */
 export const registry = (settings: Settings, state: StateFolder) =>
+  RecursionConfigs.layer({ owner: ownerOf(settings) }).pipe(Layer.provideMerge(functions(settings, state)))
+
+const functions = (settings: Settings, state: StateFolder) =>
   StoredFunctionRegistry.layer({ defaults: settings, maxTimeout: settings.invokeTimeout }).pipe(
     Layer.provide(
       FolderFunctionRegistry.layer({
@@ -71,7 +74,6 @@ export const operations = (settings: Settings) => {
     FunctionUrls.layer({ owner, domain: settings.functionUrlDomain }),
     Policies.layer({ owner }),
     Tagging.layer({ owner }),
-    RecursionConfigs.layer({ owner }),
     RuntimeManagement.layer({ owner }),
     CodeSigning.layer({ owner }),
     EventSourceMappings.layer,

@@ -26,6 +26,7 @@ export const answerHeaders = {
     description: "There only if the function failed; the body is then its error document.",
     schema: { type: "string", enum: ["Unhandled"] }
   },
+  "X-Amz-Log-Result": text("With `X-Amz-Log-Type: Tail`: base64 of the last 4 KB of the invocation's log."),
   "x-amzn-ErrorType": text("AWS's name of the error."),
   "Retry-After": text("Seconds."),
   Allow: text("The methods that this path has.")

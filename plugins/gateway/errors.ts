@@ -31,7 +31,12 @@ import { EventNotStored, EventQueueFull } from "../../src/invoke/AsyncInvoker.ts
 import { errorDocument, timeoutDocument } from "../../src/invoke/errorDocuments.ts"
 import { CircuitOpen } from "../../src/invoke/FunctionBreaker.ts"
 import { NoCapacity, WorkerStartFailed } from "../../src/invoke/InvocationBackend.ts"
-import { InvocationTimedOut, type InvokeError, LambdaExecutionError } from "../../src/invoke/LambdaInvoker.ts"
+import {
+  InvocationTimedOut,
+  type InvokeError,
+  LambdaExecutionError,
+  RecursiveInvocation
+} from "../../src/invoke/LambdaInvoker.ts"
 import { ContainerMetricsUnavailable } from "../../src/provision/ContainerMetrics.ts"
 import { FunctionNotFound, FunctionUnusable } from "../../src/registry/FunctionRegistry.ts"
 import { CallerUnknown } from "./auth.ts"
@@ -281,6 +286,10 @@ const rows = {
     examples: {
       "workers keep failing": new CircuitOpen({ functionName, failures: 5, retryAfter: Duration.seconds(30) })
     }
+  },
+  RecursiveInvocation: {
+    answer: (failure) => upper(400, "RecursiveInvocationException", failure.message),
+    examples: { "recursive loop": new RecursiveInvocation({ functionName }) }
   },
   WorkerStartFailed: {
     answer: (failure) =>

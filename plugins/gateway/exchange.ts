@@ -5,7 +5,15 @@
 import { randomBytes, randomUUID } from "node:crypto"
 import { Effect, type ManagedRuntime } from "effect"
 import { Elysia } from "elysia"
-import { formatTraceId, newTraceId, parseTraceId, type TraceId } from "../../src/domain/TraceId.ts"
+import { functionArn, type Owner } from "../../src/domain/FunctionName.ts"
+import {
+  formatTraceId,
+  invocationHop,
+  newTraceId,
+  nextHop,
+  parseTraceId,
+  type TraceId
+} from "../../src/domain/TraceId.ts"
 import { clientAddressOf } from "../../src/http/HttpServer.ts"
 import { type AccessEntry, AccessLog, messageOf } from "../../src/log/AccessLog.ts"
 
@@ -34,6 +42,12 @@ export const exchangeOf = (request: Request, clientIp = ""): Exchange => {
   }
   exchanges.set(request, exchange)
   return exchange
+}
+
+/** `X-Amzn-Trace-Id` as a function sees it that is invoked for this request. */
+export const invocationTrace = (request: Request, owner: Owner, name: string): string => {
+  const { trace } = exchangeOf(request)
+  return formatTraceId(invocationHop(nextHop(trace, randomHex(8)), functionArn(owner, name)))
 }
 
 /** Two hexadecimal digits for each of `bytes`. */

@@ -10,7 +10,7 @@ import { Policies } from "../../src/control/Policies.ts"
 import type { AnswerSink } from "../../src/domain/AnswerSink.ts"
 import { FunctionName } from "../../src/domain/FunctionName.ts"
 import type { Invocation, InvocationResult } from "../../src/domain/Invocation.ts"
-import { formatTraceId, nextHop } from "../../src/domain/TraceId.ts"
+import { formatTraceId } from "../../src/domain/TraceId.ts"
 import { isPreflight, preflightHeaders, withCors } from "../../src/events/Cors.ts"
 import { type HttpEventV2, httpEventV2, type IamAuthorizer } from "../../src/events/HttpEventV2.ts"
 import {
@@ -28,7 +28,7 @@ import { LambdaInvoker } from "../../src/invoke/LambdaInvoker.ts"
 import type { Credentials } from "../../src/sigv4/Credentials.ts"
 import { respondStreaming } from "../streamedResponse.ts"
 import { answerTo, errorResponse, type GatewayFailure } from "./errors.ts"
-import { accessLog, exchangeOf, randomHex } from "./exchange.ts"
+import { accessLog, exchangeOf, invocationTrace } from "./exchange.ts"
 import { authorize, UrlForbidden, UrlUnknown } from "./functionUrlAccess.ts"
 import { type FunctionUrlTarget, functionUrlTarget } from "./functionUrlTarget.ts"
 import type { GatewayOptions } from "./index.ts"
@@ -108,12 +108,11 @@ const prepare = Effect.fnUntraced(function* (request: Request, target: FunctionU
   const payload = new TextEncoder().encode(JSON.stringify(event))
   // The limit is for the event as it is, and a body may grow by being put into one.
   if (payload.length > limitBytes) return yield* new PayloadTooLarge({ limitBytes })
-  const { requestId, trace } = exchangeOf(request)
   const invocation: Invocation = {
-    requestId,
+    requestId: exchangeOf(request).requestId,
     functionName: FunctionName.make(url.functionName),
     payload,
-    traceId: formatTraceId(nextHop(trace, randomHex(8))),
+    traceId: invocationTrace(request, options.owner, url.functionName),
     ...(url.qualifier === undefined ? {} : { qualifier: url.qualifier })
   }
   return { url, invocation } satisfies Prepared

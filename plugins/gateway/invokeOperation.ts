@@ -26,6 +26,7 @@ const failures = {
   Fault: true,
   FunctionUnusable: true,
   CircuitOpen: true,
+  RecursiveInvocation: true,
   WorkerStartFailed: true,
   LambdaExecutionError: true
 } satisfies Record<InvokeFailure["_tag"] | "PathUnreadable" | "Fault", true>
@@ -57,7 +58,8 @@ export const invokeOperation = {
       headers: {
         ...everyAnswer,
         "X-Amz-Executed-Version": answerHeaders["X-Amz-Executed-Version"],
-        "X-Amz-Function-Error": answerHeaders["X-Amz-Function-Error"]
+        "X-Amz-Function-Error": answerHeaders["X-Amz-Function-Error"],
+        "X-Amz-Log-Result": answerHeaders["X-Amz-Log-Result"]
       },
       content: {
         "application/json": {

@@ -32,6 +32,7 @@ export const invokeParameters = (invocationType: {
   {
     in: "header",
     name: "X-Amz-Log-Type",
+    description: "`Tail` asks for the end of the invocation's log. An `Event` has none to tell.",
     schema: inlineSchema(LogType)
   },
   {

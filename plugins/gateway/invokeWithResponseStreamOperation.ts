@@ -24,6 +24,7 @@ const failures = {
   Fault: true,
   FunctionUnusable: true,
   CircuitOpen: true,
+  RecursiveInvocation: true,
   WorkerStartFailed: true
 } satisfies Record<
   Exclude<
@@ -49,7 +50,7 @@ export const invokeWithResponseStreamOperation = {
   responses: {
     200: {
       description:
-        "A stream of events: `PayloadChunk` with the bytes of one write each, and last `InvokeComplete` with a JSON object, which has `ErrorCode` and `ErrorDetails` if the function failed.",
+        "A stream of events: `PayloadChunk` with the bytes of one write each, and last `InvokeComplete` with a JSON object, which has `ErrorCode` and `ErrorDetails` if the function failed, and `LogResult` (base64 of the last 4 KB of the log) with `X-Amz-Log-Type: Tail`.",
       headers: { ...everyAnswer, "X-Amz-Executed-Version": answerHeaders["X-Amz-Executed-Version"] },
       content: { [eventStreamType]: { schema: { type: "string", format: "binary" } } }
     },

@@ -6,7 +6,7 @@ import { Clock, Duration, Effect, type ManagedRuntime, Result } from "effect"
 import { Elysia, NotFoundError } from "elysia"
 import type { Invocation } from "../../src/domain/Invocation.ts"
 import type { Api, Route } from "../../src/domain/Route.ts"
-import { formatTraceId, nextHop } from "../../src/domain/TraceId.ts"
+import { formatTraceId } from "../../src/domain/TraceId.ts"
 import { type CorsPolicy, isPreflight, preflightHeaders, withCors } from "../../src/events/Cors.ts"
 import { decodedPath, httpEventV2 } from "../../src/events/HttpEventV2.ts"
 import { type HttpAnswer, hasNoBody } from "../../src/events/HttpResponseV2.ts"
@@ -24,7 +24,7 @@ import {
   unusable
 } from "../../src/routing/RouteAuthorizer.ts"
 import { RouteTable } from "../../src/routing/RouteTable.ts"
-import { exchangeOf, randomHex } from "./exchange.ts"
+import { exchangeOf, invocationTrace } from "./exchange.ts"
 import type { GatewayOptions } from "./index.ts"
 import { readBody } from "./payload.ts"
 import { answerOf, failedAnswer, failureOf, type ProxyFailure } from "./proxyAnswers.ts"
@@ -149,7 +149,7 @@ const answer = Effect.fnUntraced(function* (
   const payload = new TextEncoder().encode(JSON.stringify(event))
   // The limit is for the event as it is, and a body grows by being put into one.
   if (payload.length > options.maxPayloadBytes) return fail("BodyTooLarge")
-  return yield* run(request, found, payload)
+  return yield* run(request, found, payload, options)
 })
 
 const bodyOf = (request: Request): Effect.Effect<Uint8Array | "BodyTooLarge" | "BodyCutShort"> =>
@@ -305,14 +305,18 @@ const headerBytes = (fields: RawFields): number =>
   // Each has a colon, a blank and a line's end.
   fields.reduce((bytes, [name, value]) => bytes + name.length + value.length + 4, 0)
 
-const run = Effect.fnUntraced(function* (request: Request, { api, route }: Routed, payload: Uint8Array) {
-  const { requestId, trace } = exchangeOf(request)
+const run = Effect.fnUntraced(function* (
+  request: Request,
+  { api, route }: Routed,
+  payload: Uint8Array,
+  { owner }: ProxyOptions
+) {
   const invocation: Invocation = {
-    requestId,
+    requestId: exchangeOf(request).requestId,
     // What is no name of a function is one that no function has: the invoker finds that out.
     functionName: route.functionName as Invocation["functionName"],
     payload,
-    traceId: formatTraceId(nextHop(trace, randomHex(8))),
+    traceId: invocationTrace(request, owner, route.functionName),
     ...(route.qualifier === undefined ? {} : { qualifier: route.qualifier })
   }
   const invoker = yield* LambdaInvoker

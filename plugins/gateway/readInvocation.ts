@@ -3,10 +3,9 @@ import { Effect, Schema } from "effect"
 import { parseFunctionReference } from "../../src/domain/FunctionReference.ts"
 import type { Invocation } from "../../src/domain/Invocation.ts"
 import { ParametersInvalid } from "../../src/domain/ParametersInvalid.ts"
-import { formatTraceId, nextHop } from "../../src/domain/TraceId.ts"
 import { FunctionRegistry } from "../../src/registry/FunctionRegistry.ts"
 import { parseClientContext } from "./clientContext.ts"
-import { exchangeOf, randomHex } from "./exchange.ts"
+import { exchangeOf, invocationTrace } from "./exchange.ts"
 import type { GatewayOptions } from "./index.ts"
 import { EventTooLarge, PayloadTooLarge, readPayload } from "./payload.ts"
 
@@ -51,12 +50,11 @@ export const readInvocation = Effect.fnUntraced(function* <Type extends Invocati
       )
     : readPayload(request, options.maxPayloadBytes, () => new PayloadTooLarge({ limitBytes: options.maxPayloadBytes }))
 
-  const { requestId, trace } = exchangeOf(request)
   const invocation: Invocation = {
-    requestId,
+    requestId: exchangeOf(request).requestId,
     functionName: config.name,
     payload,
-    traceId: formatTraceId(nextHop(trace, randomHex(8))),
+    traceId: invocationTrace(request, options.owner, config.name),
     ...(reference.qualifier === undefined ? {} : { qualifier: reference.qualifier }),
     ...(clientContext === undefined ? {} : { clientContext }),
     ...(logType === "Tail" ? { logTail: true } : {})

@@ -8,6 +8,13 @@
 /** A function may be invoked so often in one chain of calls; the next one is refused. */
 export const maxChainedInvocations = 16
 
+/** How often the function that a trace id of `invocationHop` leads to was invoked in the chain before. */
+export const chainedInvocations = (traceId: string): number => {
+  // The step of this invocation is the last thing in it; without a lineage there is no colon.
+  const colon = traceId.lastIndexOf(":")
+  return colon === -1 ? 0 : Number.parseInt(traceId.slice(colon + 1), 10) || 0
+}
+
 /** Steps that are remembered: more would not fit the header. Of a longer chain the oldest functions are forgotten. */
 const maxSteps = 10
 

@@ -2,6 +2,7 @@
  * `X-Amzn-Trace-Id`: which request a piece of work belongs to, and which step of it. Random numbers and the time are
  * the caller's to give.
  */
+import { extendLineage } from "./Lineage.ts"
 
 export interface TraceId {
   /** `1-<8 hex digits: Unix seconds>-<24 hex digits>`; the same along the whole way of a request. */
@@ -56,6 +57,12 @@ export const newTraceId = (nowMillis: number, random: string): TraceId => ({
 
 /** The same trace, one step on. `parent` is 16 hex digits. */
 export const nextHop = (trace: TraceId, parent: string): TraceId => ({ ...trace, parent })
+
+/** The same trace, as it leads to a function: `arn` is without a qualifier. */
+export const invocationHop = (trace: TraceId, arn: string): TraceId => ({
+  ...trace,
+  lineage: extendLineage(trace.lineage, arn).lineage
+})
 
 export const formatTraceId = (trace: TraceId): string => {
   const parent = trace.parent === undefined ? "" : `;Parent=${trace.parent}`

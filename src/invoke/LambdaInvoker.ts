@@ -3,12 +3,14 @@
  * whether the function is to be run at all is the gate's and the breaker's to decide; which worker, and how long to wait for one, the
  * backend's; what the wire looks like is the client's.
  */
-import { Clock, Context, Duration, Effect, Exit, Layer, Schema } from "effect"
+import { Clock, Context, Duration, Effect, Exit, Layer, Option, Schema } from "effect"
 import { ConcurrencyGate } from "../control/ConcurrencyGate.ts"
+import { RecursionConfigs } from "../control/RecursionConfigs.ts"
 import { type AnswerSink, noFlow } from "../domain/AnswerSink.ts"
 import type { FunctionConfig } from "../domain/FunctionConfig.ts"
 import { FunctionName } from "../domain/FunctionName.ts"
 import type { Invocation, InvocationResult, InvocationSink } from "../domain/Invocation.ts"
+import { chainedInvocations, maxChainedInvocations } from "../domain/Lineage.ts"
 import { isInitFailure, type Worker } from "../domain/Worker.ts"
 import * as InvocationMetrics from "../metrics/InvocationMetrics.ts"
 import { FunctionNotFound, FunctionRegistry, FunctionUnusable } from "../registry/FunctionRegistry.ts"
@@ -28,6 +30,18 @@ export class InvocationTimedOut extends Schema.TaggedError<InvocationTimedOut>()
 }) {
   override get message() {
     return `Task timed out after ${Duration.toSeconds(this.timeout).toFixed(2)} seconds`
+  }
+}
+
+/** A chain of calls has come to this function so often that it looks to be without end. */
+export class RecursiveInvocation extends Schema.TaggedError<RecursiveInvocation>()("RecursiveInvocation", {
+  functionName: FunctionName
+}) {
+  override get message() {
+    return (
+      `Lambda stopped this invocation: '${this.functionName}' has been invoked ${maxChainedInvocations} times in one ` +
+      "chain of calls already, which looks like a recursive loop. A function whose RecursiveLoop is Allow is not stopped."
+    )
   }
 }
 
@@ -52,6 +66,7 @@ export class LambdaExecutionError extends Schema.TaggedError<LambdaExecutionErro
 export const InvokeError = Schema.Union([
   FunctionNotFound,
   FunctionUnusable,
+  RecursiveInvocation,
   CircuitOpen,
   NoCapacity,
   WorkerStartFailed,
@@ -90,6 +105,8 @@ export class LambdaInvoker extends Context.Service<
       const client = yield* WorkerClient
       const breaker = yield* FunctionBreaker
       const gate = yield* ConcurrencyGate
+      // Where nobody keeps what functions have chosen, every loop is stopped.
+      const recursion = Option.getOrUndefined(yield* Effect.serviceOption(RecursionConfigs))
       const scope = yield* Effect.scope
       const measure = yield* InvocationMetrics.make
 
@@ -164,13 +181,28 @@ export class LambdaInvoker extends Context.Service<
         )
       }
 
+      const isLoop = ({ name }: FunctionConfig, { traceId }: Invocation) =>
+        chainedInvocations(traceId) >= maxChainedInvocations && recursion?.recursiveLoopOf(name) !== "Allow"
+
+      const stopLoop = ({ name }: FunctionConfig, { requestId, traceId }: Invocation) => {
+        const failure = new RecursiveInvocation({ functionName: name })
+        return Effect.logWarning(failure.message).pipe(
+          Effect.annotateLogs({ function_name: name, aws_request_id: requestId, trace_id: traceId }),
+          Effect.andThen(Effect.fail(failure))
+        )
+      }
+
       const invoke = (invocation: Invocation) =>
         Effect.flatMap(registry.get(invocation.functionName, invocation.qualifier), (config) =>
-          measure(config, gate.admit(config, run(config, invocation)))
+          measure(
+            config,
+            isLoop(config, invocation) ? stopLoop(config, invocation) : gate.admit(config, run(config, invocation))
+          )
         )
 
       const invokeStreaming = (invocation: Invocation, sink: InvocationSink) =>
         Effect.flatMap(registry.get(invocation.functionName, invocation.qualifier), (config) => {
+          if (isLoop(config, invocation)) return measure(config, stopLoop(config, invocation))
           const relay = new Relay(sink, config.version)
           return measure(config, gate.admit(config, run(config, invocation, relay))).pipe(
             Effect.map((result) => relay.complete(result)),

@@ -76,6 +76,7 @@ const outcomeOf = (exit: Exit.Exit<InvocationResult, InvokeError>): InvocationOu
   if (Option.isNone(error)) return Cause.hasInterruptsOnly(exit.cause) ? "cancelled" : "fault"
   switch (error.value._tag) {
     case "NoCapacity":
+    case "RecursiveInvocation":
       return "throttled"
     case "CircuitOpen":
       return "circuit_open"

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
-import { extendLineage, maxChainedInvocations } from "../../src/domain/Lineage.ts"
-import { formatTraceId, parseTraceId } from "../../src/domain/TraceId.ts"
+import { chainedInvocations, extendLineage, maxChainedInvocations } from "../../src/domain/Lineage.ts"
+import { formatTraceId, invocationHop, newTraceId, parseTraceId } from "../../src/domain/TraceId.ts"
 
 const arn = (name: string) => `arn:aws:lambda:us-east-1:000000000000:function:${name}`
 
@@ -39,6 +39,20 @@ describe("Lineage", () => {
     expect(parseTraceId(`Root=1-68000000-${"a".repeat(24)};Lineage=${lineage}`)?.lineage).toBe(lineage)
     expect(extendLineage(lineage, arn("f199")).before).toBe(1)
     expect(extendLineage(lineage, arn("f0")).before).toBe(0)
+  })
+
+  it("is read off the trace id of an invocation: how often its own function was invoked before", () => {
+    const begun = newTraceId(0, "a".repeat(24))
+    expect(chainedInvocations("")).toBe(0)
+    expect(chainedInvocations(formatTraceId(begun))).toBe(0)
+    const hops = ["a", "a", "b", "a"]
+    const seen: Array<number> = []
+    hops.reduce((header, name) => {
+      const hop = formatTraceId(invocationHop(parseTraceId(header) ?? begun, arn(name)))
+      seen.push(chainedInvocations(hop))
+      return hop
+    }, formatTraceId(begun))
+    expect(seen).toEqual([0, 1, 0, 2])
   })
 
   it("passes over what it cannot read", () => {

@@ -354,7 +354,7 @@ describe("Invoke, ids", () => {
       const header = response.headers.get("x-amzn-trace-id")!
       expect(header).toMatch(/^Root=1-[0-9a-f]{8}-[0-9a-f]{24};Sampled=0$/)
       expect(gateway.invoked[index]!.traceId).toMatch(
-        new RegExp(`^${header.replace(";Sampled=0", "")};Parent=[0-9a-f]{16};Sampled=0$`)
+        new RegExp(`^${header.replace(";Sampled=0", "")};Parent=[0-9a-f]{16};Sampled=0;Lineage=1:[0-9a-f]{8}:0$`)
       )
     }
   })
@@ -364,7 +364,7 @@ describe("Invoke, ids", () => {
     const response = await gateway.invoke("hello", "{}", { "X-Amzn-Trace-Id": trace })
     expect(response.headers.get("x-amzn-trace-id")).toBe(trace)
     expect(gateway.invoked[0]!.traceId).toMatch(
-      /^Root=1-67891233-abcdef012345678912345678;Parent=(?!463ac35c9f6413ad)[0-9a-f]{16};Sampled=1$/
+      /^Root=1-67891233-abcdef012345678912345678;Parent=(?!463ac35c9f6413ad)[0-9a-f]{16};Sampled=1;Lineage=1:[0-9a-f]{8}:0$/
     )
   })
 })

@@ -2,6 +2,7 @@ import { it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber, Layer, Logger, References } from "effect"
 import { TestClock } from "effect/testing"
 import { describe, expect } from "vitest"
+import { RecursionConfigs } from "../../src/control/RecursionConfigs.ts"
 import type { StartFailure } from "../../src/domain/Worker.ts"
 import { FunctionBreaker } from "../../src/invoke/FunctionBreaker.ts"
 import { InvocationBackend, NoCapacity, WorkerStartFailed } from "../../src/invoke/InvocationBackend.ts"
@@ -77,6 +78,60 @@ describe("LambdaInvoker.invoke", () => {
         reason: "AccountLimit"
       })
       expect(calls).toEqual([])
+    })
+  )
+
+  const looping = (before: number) => invocation({ traceId: `${invocation().traceId};Lineage=1:0123abcd:${before}` })
+
+  it.effect("runs the sixteenth invocation of a function in one chain of calls, and refuses the next", () =>
+    Effect.gen(function* () {
+      const { call, calls } = invoking({})
+      yield* call(looping(15))
+      expect(calls).toEqual(["acquire", "release"])
+      expect(yield* Effect.flip(call(looping(16)))).toMatchObject({ _tag: "RecursiveInvocation", functionName: hello })
+      expect(calls).toEqual(["acquire", "release"])
+    })
+  )
+
+  it.effect("runs every one of a function that may loop, and asks whether it may only then", () =>
+    Effect.gen(function* () {
+      const asked: Array<string> = []
+      const { call } = invoking({})
+      const recursion = Layer.mock(RecursionConfigs, {
+        recursiveLoopOf: (name) => {
+          asked.push(name)
+          return "Allow"
+        }
+      })
+      yield* call(looping(15)).pipe(Effect.provide(recursion))
+      expect(asked).toEqual([])
+      expect(yield* call(looping(400)).pipe(Effect.provide(recursion))).toMatchObject({ payload: answer.payload })
+      expect(asked).toEqual(["hello"])
+    })
+  )
+
+  it.effect("gives an invocation that asks for its log the time to tell it, and tells it with the error", () =>
+    Effect.gen(function* () {
+      const late = new WorkerLost({
+        workerId: w1.id,
+        began: true,
+        timedOut: true,
+        log: "START …",
+        target: "http://worker",
+        cause: "late"
+      })
+      const { call, calls } = invoking({ send: () => Effect.delay(Effect.fail(late), "4 seconds") })
+      const running = yield* Effect.forkChild(Effect.flip(call(invocation({ logTail: true }))), {
+        startImmediately: true
+      })
+      yield* TestClock.adjust("4 seconds")
+      expect(yield* Fiber.join(running)).toMatchObject({
+        _tag: "LambdaExecutionError",
+        errorType: "Sandbox.Timedout",
+        log: "START …",
+        cause: { _tag: "InvocationTimedOut" }
+      })
+      expect(calls).toEqual(["acquire", "evict"])
     })
   )
 

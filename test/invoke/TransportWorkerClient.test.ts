@@ -21,4 +21,19 @@ describe("TransportWorkerClient", () => {
       expect(new TextDecoder().decode(answer.payload)).toBe(way)
     }).pipe(Effect.provide(layer))
   )
+
+  it.effect("sends an event whose log is asked for to whoever can tell it, whatever its worker takes", () => {
+    const layer = TransportWorkerClient.layer({
+      "runtime-api": answering("asked"),
+      rie: answering("posted"),
+      tails: "runtime-api"
+    })
+    return Effect.gen(function* () {
+      const client = yield* WorkerClient
+      const ways = yield* Effect.forEach([{ logTail: true }, {}], (settings) =>
+        client.send(worker("w", { transport: "rie" }), functionConfig(), invocation(settings))
+      )
+      expect(ways.map(({ payload }) => new TextDecoder().decode(payload))).toEqual(["asked", "posted"])
+    }).pipe(Effect.provide(layer))
+  })
 })
