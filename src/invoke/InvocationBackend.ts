@@ -34,6 +34,26 @@ export class WorkerStartFailed extends Schema.TaggedError<WorkerStartFailed>()("
   }
 }
 
+/** One who borrows a worker without a fiber to wait in. Exactly one of the two is called, once, unless it left before. */
+export interface Borrower {
+  readonly lent: (worker: Worker) => void
+  readonly refused: (failure: NoCapacity | WorkerStartFailed) => void
+}
+
+/** The borrower waits no longer. Afterwards neither of its methods is called; after either was, this does nothing. */
+export type Leave = () => void
+
+/** The contract's three operations as plain calls, for the path on which every microsecond counts. */
+export interface WarmBackend {
+  /**
+   * As `acquireWorker`, with a borrower that is told, at once or later. Undefined where only `acquireWorker` can lend
+   * the worker whose turn it is.
+   */
+  readonly lend: (config: FunctionConfig, borrower: Borrower) => Leave | undefined
+  readonly release: (worker: Worker) => void
+  readonly evict: (worker: Worker) => void
+}
+
 export class InvocationBackend extends Context.Service<
   InvocationBackend,
   {
@@ -43,5 +63,7 @@ export class InvocationBackend extends Context.Service<
     readonly releaseWorker: (worker: Worker) => Effect.Effect<void>
     /** Gives back a worker that must not be used again. Its place is free at once; it is removed behind the scenes. */
     readonly evictWorker: (worker: Worker) => Effect.Effect<void>
+    /** Absent where a backend has no such way. */
+    readonly warm?: WarmBackend
   }
 >()("irori/invoke/InvocationBackend") {}

@@ -74,7 +74,9 @@ export const layer = <E, R>(inner: Layer.Layer<WorkerClient, E, R>) =>
         send: (worker, config, invocation, sink) =>
           invocation.logTail === true
             ? sendTailed(worker, config, invocation, sink)
-            : client.send(worker, config, invocation, sink)
+            : client.send(worker, config, invocation, sink),
+        start: (worker, config, invocation, taker) =>
+          invocation.logTail === true ? undefined : client.start?.(worker, config, invocation, taker)
       })
     })
   )

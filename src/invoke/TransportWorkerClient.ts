@@ -20,7 +20,11 @@ export const layer = <R1, R2>(clients: {
         send: (worker, config, invocation, sink) => {
           const transport = invocation.logTail === true ? (clients.tails ?? worker.transport) : worker.transport
           return byTransport[transport].send(worker, config, invocation, sink)
-        }
+        },
+        start: (worker, config, invocation, taker) =>
+          invocation.logTail === true
+            ? undefined
+            : byTransport[worker.transport].start?.(worker, config, invocation, taker)
       })
     })
   )

@@ -38,6 +38,15 @@ export class WorkerLost extends Schema.TaggedError<WorkerLost>()("WorkerLost", {
   }
 }
 
+/** Who waits for an answer without a fiber. Exactly one of the two is called, once, unless it has abandoned the event. */
+export interface AnswerTaker {
+  readonly answered: (answer: WorkerAnswer) => void
+  readonly lost: (failure: WorkerLost) => void
+}
+
+/** The answer is not wanted any more: what an interrupt is to `send`. After the answer it does nothing. */
+export type Abandon = () => void
+
 export class WorkerClient extends Context.Service<
   WorkerClient,
   {
@@ -55,5 +64,15 @@ export class WorkerClient extends Context.Service<
       invocation: Invocation,
       sink?: AnswerSink
     ) => Effect.Effect<WorkerAnswer, WorkerLost>
+    /**
+     * `send` without a sink as a plain call, for the path on which every microsecond counts: `taker` is told, at once or
+     * later. Undefined where only `send` can do it, and absent where it never can otherwise.
+     */
+    readonly start?: (
+      worker: Worker,
+      config: FunctionConfig,
+      invocation: Invocation,
+      taker: AnswerTaker
+    ) => Abandon | undefined
   }
 >()("irori/invoke/WorkerClient") {}

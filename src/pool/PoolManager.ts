@@ -9,7 +9,14 @@ import { Clock, Context, Deferred, Duration, Effect, FiberSet, Layer, Schedule }
 import type { FunctionConfig } from "../domain/FunctionConfig.ts"
 import type { FunctionName } from "../domain/FunctionName.ts"
 import type { StartFailure, Worker, WorkerId } from "../domain/Worker.ts"
-import { InvocationBackend, NoCapacity, WorkerStartFailed } from "../invoke/InvocationBackend.ts"
+import { makeDeadlines } from "../invoke/Deadlines.ts"
+import {
+  type Borrower,
+  InvocationBackend,
+  type Leave,
+  NoCapacity,
+  WorkerStartFailed
+} from "../invoke/InvocationBackend.ts"
 import { fingerprint } from "../provision/fingerprint.ts"
 import { ProvisionClient } from "../provision/ProvisionClient.ts"
 import { Budget, type Room } from "./Budget.ts"
@@ -67,7 +74,51 @@ export class PoolManager extends Context.Service<
   static readonly layer = (options: PoolOptions) => Layer.effectContext(make(options))
 }
 
-type Waiter = Deferred.Deferred<Worker, NoCapacity | WorkerStartFailed>
+/** A place in a pool's queue. */
+type Waiter = Borrower
+
+/** A fiber that waits for a worker. */
+class WaitingFiber implements Waiter {
+  readonly #answer = Deferred.makeUnsafe<Worker, NoCapacity | WorkerStartFailed>()
+  readonly answer = Deferred.await(this.#answer)
+
+  lent(worker: Worker): void {
+    Deferred.doneUnsafe(this.#answer, Effect.succeed(worker))
+  }
+
+  refused(failure: NoCapacity | WorkerStartFailed): void {
+    Deferred.doneUnsafe(this.#answer, Effect.fail(failure))
+  }
+}
+
+/** A borrower that waits, until it is answered or has left. */
+class WaitingBorrower implements Waiter {
+  readonly #borrower: Borrower
+  isWaiting = true
+  /** Called when it waits no longer. */
+  onAnswer: () => void = () => {}
+
+  constructor(borrower: Borrower) {
+    this.#borrower = borrower
+  }
+
+  lent(worker: Worker): void {
+    this.settle()
+    this.#borrower.lent(worker)
+  }
+
+  refused(failure: NoCapacity | WorkerStartFailed): void {
+    this.settle()
+    this.#borrower.refused(failure)
+  }
+
+  settle(): void {
+    this.isWaiting = false
+    this.onAnswer()
+  }
+}
+
+const nothingToLeave: Leave = () => {}
 
 interface Entry {
   readonly key: string
@@ -105,6 +156,7 @@ const make = Effect.fnUntraced(function* (options: PoolOptions) {
   const starts = yield* FiberSet.make<void>()
   const begin = yield* FiberSet.runtime(starts)()
   const freezer = yield* Freezer.make
+  const deadlines = yield* makeDeadlines
 
   const entryOf = (config: FunctionConfig): Entry => {
     const key = keyOf(config.name, config.version)
@@ -132,10 +184,10 @@ const make = Effect.fnUntraced(function* (options: PoolOptions) {
     for (const action of actions) {
       switch (action._tag) {
         case "Lend":
-          Deferred.doneUnsafe(action.waiter, Effect.succeed(action.worker))
+          action.waiter.lent(action.worker)
           break
         case "Refuse":
-          Deferred.doneUnsafe(action.waiter, Effect.fail(refusalError(entry.config.name, action.refusal)))
+          action.waiter.refused(refusalError(entry.config.name, action.refusal))
           break
         case "Start":
           begin(start(entry, action.epoch))
@@ -238,18 +290,46 @@ const make = Effect.fnUntraced(function* (options: PoolOptions) {
       return freezer.isFrozen(idle.id) ? thawed(config, idle) : Effect.succeed(idle)
     })
 
+  /** As `acquireWorker`, without a fiber. A frozen worker is thawed by an effect, so that one is not for this. */
+  const lend = (config: FunctionConfig, borrower: Borrower): Leave | undefined => {
+    const entry = entryOf(config)
+    const warmest = entry.pool.warmest
+    if (warmest !== undefined && freezer.isFrozen(warmest.id)) return undefined
+    priorities.touch(entry.key)
+    const idle = entry.pool.take()
+    if (entry.warmth !== undefined) learn(entry, entry.warmth, idle === undefined)
+    if (idle !== undefined) {
+      borrower.lent(idle)
+      return nothingToLeave
+    }
+    const waiter = new WaitingBorrower(borrower)
+    perform(entry, entry.pool.acquire(waiter))
+    if (!waiter.isWaiting) return nothingToLeave
+    const reached = () => perform(entry, entry.pool.overdue(waiter))
+    waiter.onAnswer = deadlines.set(Duration.toMillis(entry.config.acquireTimeout), reached)
+    return () => {
+      if (!waiter.isWaiting) return
+      waiter.settle()
+      entry.pool.leave(waiter)
+      perform(entry, [])
+    }
+  }
+
   const learn = (entry: Entry, warmth: Warmth, waits: boolean): void => {
     warmth.called(now(), waits)
     perform(entry, entry.pool.expect(warmth.advice(now()).spares))
   }
 
-  const giveBack = (worker: Worker, step: (pool: WorkerPool<Waiter>) => ReadonlyArray<Action<Waiter>>) =>
-    Effect.sync(() => {
-      for (const entry of holdersOf(worker)) {
-        perform(entry, step(entry.pool))
-        if (entry.pool.lent === 0 && entry.pool.waiting === 0) entry.warmth?.fellQuiet(now())
-      }
-    })
+  const giveBack = (worker: Worker, step: (pool: WorkerPool<Waiter>) => ReadonlyArray<Action<Waiter>>): void => {
+    for (const entry of holdersOf(worker)) {
+      perform(entry, step(entry.pool))
+      if (entry.pool.lent === 0 && entry.pool.waiting === 0) entry.warmth?.fellQuiet(now())
+    }
+  }
+
+  const release = (worker: Worker): void => giveBack(worker, (pool) => pool.release(worker, now()))
+
+  const evict = (worker: Worker): void => giveBack(worker, (pool) => pool.evict(worker))
 
   /** A worker that cannot be thawed is removed, and its borrower gets another one. */
   const thawed = (config: FunctionConfig, worker: Worker): Effect.Effect<Worker, NoCapacity | WorkerStartFailed> =>
@@ -262,28 +342,28 @@ const make = Effect.fnUntraced(function* (options: PoolOptions) {
     )
 
   const wait = Effect.fnUntraced(function* (entry: Entry) {
-    const waiter: Waiter = Deferred.makeUnsafe()
+    const waiter = new WaitingFiber()
     perform(entry, entry.pool.acquire(waiter))
-    return yield* Deferred.await(waiter).pipe(
+    return yield* waiter.answer.pipe(
       Effect.timeoutOrElse({
         duration: entry.config.acquireTimeout,
         orElse: () => {
           perform(entry, entry.pool.overdue(waiter))
-          return Deferred.await(waiter)
+          return waiter.answer
         }
       }),
       Effect.interruptible,
       // Interrupted after it was answered: what it was given goes back.
       Effect.onError(() => {
-        if (!entry.pool.leave(waiter)) return Effect.ignore(Effect.flatMap(Deferred.await(waiter), releaseWorker))
+        if (!entry.pool.leave(waiter)) return Effect.ignore(Effect.flatMap(waiter.answer, releaseWorker))
         return Effect.sync(() => perform(entry, []))
       })
     )
   }, Effect.uninterruptible)
 
-  const releaseWorker = (worker: Worker) => giveBack(worker, (pool) => pool.release(worker, now()))
+  const releaseWorker = (worker: Worker) => Effect.sync(() => release(worker))
 
-  const evictWorker = (worker: Worker) => giveBack(worker, (pool) => pool.evict(worker))
+  const evictWorker = (worker: Worker) => Effect.sync(() => evict(worker))
 
   /** The pools that may have lent a worker: one that has not does nothing about it. */
   const holdersOf = (worker: Worker): ReadonlyArray<Entry> => {
@@ -359,7 +439,12 @@ const make = Effect.fnUntraced(function* (options: PoolOptions) {
       )
   yield* Effect.addFinalizer(() => Effect.timeoutOption(close, closeTimeout))
 
-  return Context.make(InvocationBackend, { acquireWorker, releaseWorker, evictWorker }).pipe(
+  return Context.make(InvocationBackend, {
+    acquireWorker,
+    releaseWorker,
+    evictWorker,
+    warm: { lend, release, evict }
+  }).pipe(
     Context.add(PoolManager, {
       reconcile,
       adopt,

@@ -74,6 +74,11 @@ export class WorkerPool<W> {
     return idle.worker
   }
 
+  /** The worker that `take` would lend. */
+  get warmest(): Worker | undefined {
+    return this.#idle.at(-1)?.worker
+  }
+
   /** Someone needs a worker. */
   acquire(waiter: W): Array<Action<W>> {
     if (this.#closed) return [{ _tag: "Refuse", waiter, refusal: { _tag: "Closed" } }]
