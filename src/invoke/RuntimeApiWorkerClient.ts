@@ -38,9 +38,9 @@ export const layer = (options: { readonly owner: Owner }) =>
           clear?.()
           if (!isWanted) return
           isWanted = false
-          if (outcome._tag === "Lost") return taker.lost(lostOf(worker, outcome))
           const { free } = listener.extensions
-          taker.answered(free === undefined ? outcome.answer : { ...outcome.answer, free })
+          if (outcome._tag === "Lost") taker.lost(lostOf(worker, outcome))
+          else taker.answered(free === undefined ? outcome.answer : { ...outcome.answer, free })
         }
         listener.deliver(eventOf(options.owner, config, invocation), done, sink)
         // Closing the session makes sure that an event given up here is not fetched later, and run after all.
