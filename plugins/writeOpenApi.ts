@@ -3,6 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises"
 import { dirname } from "node:path"
 import { Effect, Layer, ManagedRuntime } from "effect"
 import { stringify } from "yaml"
+import { SignIn } from "../src/auth/SignIn.ts"
 import { AsyncInvoker } from "../src/invoke/AsyncInvoker.ts"
 import { FailedEvents } from "../src/invoke/async/FailedEvents.ts"
 import { LambdaInvoker } from "../src/invoke/LambdaInvoker.ts"
@@ -39,10 +40,11 @@ const gatewayRoutes = () =>
         ...measuring,
         FunctionRegistry.layerMemory([]),
         RouteTable.layerMemory([]),
-        RouteAuthorizer.layerNone
+        RouteAuthorizer.layerNone,
+        SignIn.layerNone
       )
     ),
-    { owner, maxPayloadBytes: 6_291_456, maxEventBytes: 1_048_576 }
+    { owner, maxPayloadBytes: 6_291_456, maxEventBytes: 1_048_576, signInPath: "/user/auth/v1" }
   ).use(control(ManagedRuntime.make(controlServices), { owner }))
 
 const managerRoutes = () =>

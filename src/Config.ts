@@ -5,6 +5,7 @@
 import { availableParallelism, totalmem } from "node:os"
 import process from "node:process"
 import { Config, ConfigProvider, Duration, Effect, Option, Result, Schema } from "effect"
+import type { SignInOptions } from "./auth/SignIn.ts"
 import { type TrustedProxies, trustedProxies } from "./http/TrustedProxies.ts"
 import { type Credentials, parseCredentials } from "./sigv4/Credentials.ts"
 
@@ -81,6 +82,21 @@ const settings = Config.all({
   ),
   /** Who may sign requests to function URLs of type AWS_IAM: `AKID:secret[:userArn],…`. Without any, nobody may. */
   credentials: Text("IRORI_CREDENTIALS", ""),
+  /**
+   * The gateway's own sign-in, with which the routes of `routing.yml` are protected: `JWT_SECRET_KEY` signs tokens and
+   * has at least 32 characters, `X_API_KEY` is what programs show before they may try the password. All four are set, or
+   * none: without them these routes are open.
+   */
+  jwtSecretKey: Config.option(Config.NonEmptyString("JWT_SECRET_KEY")),
+  signInKey: Config.option(Config.NonEmptyString("X_API_KEY")),
+  signInUser: Config.option(Config.NonEmptyString("AUTH_USER")),
+  signInPassword: Config.option(Config.NonEmptyString("AUTH_PASS")),
+  /** Where tokens are asked for. */
+  signInPath: Text("AUTH_ENDPOINT_PATH", "/user/auth/v1"),
+  /** How long a token holds, in whole seconds. */
+  tokenLife: Seconds("JWT_EXPIRES_DELTA", 3000, 1),
+  /** API keys and usage plans, of routes that ask for a key. Without it, nobody may call those. */
+  apiKeysFile: Config.option(Config.NonEmptyString("IRORI_API_KEYS_FILE")),
   /** Addresses and networks of proxies whose `X-Forwarded-…` headers count: `10.0.0.0/8,::1`. By default none. */
   trustedProxies: Text("IRORI_TRUSTED_PROXIES", ""),
   /** Where the manager is, for a gateway of its own. */
@@ -195,6 +211,12 @@ export interface Settings
     | "codeRoots"
     | "credentials"
     | "trustedProxies"
+    | "jwtSecretKey"
+    | "signInKey"
+    | "signInUser"
+    | "signInPassword"
+    | "signInPath"
+    | "tokenLife"
     | "asyncRetryDelays"
     | "destinations"
     | "destinationRoots"
@@ -206,6 +228,8 @@ export interface Settings
   readonly codeRoots: ReadonlyArray<string>
   readonly credentials: Credentials
   readonly trustedProxies: TrustedProxies
+  /** Undefined where nobody can sign in. */
+  readonly signIn: SignInSettings | undefined
   readonly asyncRetryDelays: ReadonlyArray<Duration.Duration>
   /** URLs by ARN. */
   readonly destinations: ReadonlyMap<string, string>
@@ -213,6 +237,10 @@ export interface Settings
   readonly logFormat: "json" | "pretty"
   /** Every variable of the environment, for the `${NAME}` in `functions.yml`. */
   readonly environment: Readonly<Record<string, string>>
+}
+
+export interface SignInSettings extends SignInOptions {
+  readonly path: string
 }
 
 export const isLoopback = (host: string): boolean => /^(127(\.\d{1,3}){3}|::1|localhost)$/.test(host)
@@ -255,6 +283,51 @@ const parseDestinations = Effect.fnUntraced(function* (text: string) {
   return destinations
 })
 
+type SignInVariables = Pick<
+  Config.Success<typeof settings>,
+  "jwtSecretKey" | "signInKey" | "signInUser" | "signInPassword" | "signInPath" | "tokenLife"
+>
+
+/** None of the values is repeated to whoever reads why they cannot be used. */
+const parseSignIn = Effect.fnUntraced(function* (read: SignInVariables) {
+  const { jwtSecretKey, signInKey, signInPassword, signInPath, signInUser, tokenLife } = read
+  const variables = {
+    JWT_SECRET_KEY: jwtSecretKey,
+    X_API_KEY: signInKey,
+    AUTH_USER: signInUser,
+    AUTH_PASS: signInPassword
+  }
+  const missing = Object.entries(variables).filter(([, value]) => Option.isNone(value))
+  if (missing.length === 4) return undefined
+  if (
+    Option.isNone(jwtSecretKey) ||
+    Option.isNone(signInKey) ||
+    Option.isNone(signInUser) ||
+    Option.isNone(signInPassword)
+  ) {
+    const names = missing.map(([name]) => name).join(", ")
+    return yield* new SettingInvalid({
+      detail: `Sign-in is half set up: set ${names} as well, or none of ${Object.keys(variables).join(", ")}.`
+    })
+  }
+  if (jwtSecretKey.value.length < 32) {
+    return yield* new SettingInvalid({ detail: "JWT_SECRET_KEY is too short: it needs at least 32 characters." })
+  }
+  if (!/^(\/[\w.~-]+)+$/.test(signInPath)) {
+    return yield* new SettingInvalid({
+      detail: `AUTH_ENDPOINT_PATH=${signInPath} cannot be used: a path, such as /login.`
+    })
+  }
+  return {
+    path: signInPath,
+    apiKey: signInKey.value,
+    user: signInUser.value,
+    password: signInPassword.value,
+    secret: jwtSecretKey.value,
+    life: tokenLife
+  } satisfies SignInSettings
+})
+
 const readable = <A>(name: string, parsed: Result.Result<A, string>) =>
   Effect.fromResult(Result.mapError(parsed, (detail) => new SettingInvalid({ detail: `${name}: ${detail}.` })))
 
@@ -288,6 +361,7 @@ export const loadSettings = Effect.fnUntraced(function* (
     codeRoots: read.codeRoots.split(":").filter((root) => root !== ""),
     credentials: yield* readable("IRORI_CREDENTIALS", parseCredentials(read.credentials, read)),
     trustedProxies: yield* readable("IRORI_TRUSTED_PROXIES", trustedProxies(read.trustedProxies)),
+    signIn: yield* parseSignIn(read),
     asyncRetryDelays: yield* parseRetryDelays(read.asyncRetryDelays),
     destinations: yield* parseDestinations(read.destinations),
     destinationRoots: read.destinationRoots.split(":").filter((root) => root !== ""),

@@ -177,7 +177,7 @@ const invoking = (settings: Settings, state: StateFolder) =>
     Janitor.layer({ interval: settings.heartbeatInterval }),
     WarmStart.layer({ timeout: Duration.seconds(5) }),
     PrometheusReport.layerGateway,
-    routing(settings)
+    routing(settings, state)
   ).pipe(
     Layer.provideMerge(LambdaInvoker.layer),
     Layer.provideMerge(ConcurrencyGate.layer),

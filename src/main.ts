@@ -48,7 +48,8 @@ const compose = Effect.fnUntraced(function* (settings: Settings, state: StateFol
       maxEventBytes: settings.maxEventBytes,
       ...(Option.isSome(settings.apiKey) ? { apiKey: settings.apiKey.value } : {}),
       isForeign: isManagerPath,
-      proxies: settings.trustedProxies
+      proxies: settings.trustedProxies,
+      ...(settings.signIn === undefined ? {} : { signInPath: settings.signIn.path })
     })
       .use(control(runtime, { owner }))
       .use(code(runtime, owner))

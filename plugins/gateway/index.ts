@@ -1,6 +1,7 @@
 /** The public face: Lambda's Invoke API and the health of the process. Turns HTTP into calls, and decides nothing. */
 import type { ManagedRuntime } from "effect"
 import { Elysia } from "elysia"
+import type { SignIn } from "../../src/auth/SignIn.ts"
 import type { Owner } from "../../src/domain/FunctionName.ts"
 import type { TrustedProxies } from "../../src/http/TrustedProxies.ts"
 import type { AsyncInvoker } from "../../src/invoke/AsyncInvoker.ts"
@@ -23,6 +24,7 @@ import { invokeWithResponseStream } from "./invokeWithResponseStream.ts"
 import { metrics } from "./metrics.ts"
 import { isRouted, proxy } from "./proxy.ts"
 import { logFault } from "./respond.ts"
+import { signIn } from "./signIn.ts"
 
 export interface GatewayOptions {
   readonly owner: Owner
@@ -36,6 +38,8 @@ export interface GatewayOptions {
   readonly isForeign?: (path: string) => boolean
   /** Whose word counts of where a request came from. By default nobody's. */
   readonly proxies?: TrustedProxies
+  /** Where tokens are asked for; absent, nowhere. */
+  readonly signInPath?: string
 }
 
 export type GatewayServices =
@@ -48,6 +52,7 @@ export type GatewayServices =
   | ContainerMetrics
   | RouteTable
   | RouteAuthorizer
+  | SignIn
 
 export const gateway = (runtime: ManagedRuntime.ManagedRuntime<GatewayServices, never>, options: GatewayOptions) => {
   const isOwn = (path: string) => ownPath.test(path) || options.isForeign?.(path) === true
@@ -63,6 +68,8 @@ export const gateway = (runtime: ManagedRuntime.ManagedRuntime<GatewayServices, 
         if (options.apiKey === undefined) return
         const path = pathOf(request.url)
         if (options.isForeign?.(path) === true) return
+        // It asks for a key of its own.
+        if (request.method === "POST" && path === options.signInPath) return
         const unknown = refuseCaller(request, path, options.apiKey)
         // What is an API's is for its authorizers to guard.
         if (unknown === undefined || isRouted(runtime, request, isOwn)) return
@@ -72,7 +79,8 @@ export const gateway = (runtime: ManagedRuntime.ManagedRuntime<GatewayServices, 
       })
       .onError({ as: "global" }, ({ code, error, request, path, set }) => {
         // A status that a route has thrown on purpose.
-        if (typeof code === "number" || options.isForeign?.(path) === true) return
+        if (typeof code === "number") return
+        if (options.isForeign?.(path) === true && !(error instanceof PathUnreadable)) return
         const response = explain(runtime, options.owner, { code, error, request, path })
         set.status = response.status
         return response
@@ -83,6 +91,11 @@ export const gateway = (runtime: ManagedRuntime.ManagedRuntime<GatewayServices, 
       .use(invokeWithResponseStream(runtime, options))
       .use(invokeAsync(runtime, options))
       .use(failedEvents(runtime, options.owner))
+      .use(
+        options.signInPath === undefined
+          ? new Elysia()
+          : signIn(runtime, { owner: options.owner, path: options.signInPath })
+      )
       .use(proxy(runtime, { ...options, isOwn }))
   )
 }

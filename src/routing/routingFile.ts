@@ -12,6 +12,8 @@ import { RouteTree } from "./RouteTree.ts"
 export interface RoutingFileOptions {
   /** How long a caller waits; the functions have timeouts of their own. */
   readonly timeout: Duration.Duration
+  /** Whether callers must have signed in to this gateway, whatever they ask for. */
+  readonly needsSignIn?: boolean
 }
 
 export const routingApiId = "routing"
@@ -55,17 +57,23 @@ export const readRoutingFile = (text: string, fileName: string, options: Routing
   const strangers = unknown.map((key) => ({
     detail: `${at(offsetOf(document, [key]))}: ${key}: this key is unknown and does nothing`
   }))
-  return { apis: places.size === 0 ? [] : [api], problems, warnings: [...refused, ...strangers] }
+  return {
+    apis: places.size === 0 && options.needsSignIn !== true ? [] : [api],
+    problems,
+    warnings: [...refused, ...strangers]
+  }
 }
 
-const apiOf = (routes: ReadonlyArray<Route>, { timeout }: RoutingFileOptions): Api => ({
+const apiOf = (routes: ReadonlyArray<Route>, { needsSignIn, timeout }: RoutingFileOptions): Api => ({
   id: routingApiId,
   kind: "rest",
   stage: "prod",
   mounts: ["root"],
   routes,
   binaryMediaTypes: [],
-  authorizers: {},
+  ...(needsSignIn === true
+    ? { authorizers: { "sign-in": { type: "sign-in" } }, gatekeeper: "sign-in" }
+    : { authorizers: {} }),
   timeout,
   isLenient: true
 })

@@ -1,6 +1,7 @@
 /** The gateway over doubles: what its routes hand on is written down, what comes back is the test's to say. */
 import { Cause, Effect, Layer, Logger, ManagedRuntime, References } from "effect"
 import { gateway } from "../../plugins/gateway/index.ts"
+import { SignIn, type SignInOptions } from "../../src/auth/SignIn.ts"
 import { noFlow } from "../../src/domain/AnswerSink.ts"
 import type { Invocation, InvocationSink } from "../../src/domain/Invocation.ts"
 import type { Api } from "../../src/domain/Route.ts"
@@ -36,6 +37,7 @@ interface Doubles {
   readonly apis?: ReadonlyArray<Api>
   readonly authorize?: RouteAuthorizer["Service"]["authorize"]
   readonly apiKey?: string
+  readonly signIn?: SignInOptions
   readonly maxPayloadBytes?: number
   readonly maxEventBytes?: number
 }
@@ -91,6 +93,7 @@ export const gatewayApp = (doubles: Doubles = {}) => {
       doubles.authorize === undefined
         ? RouteAuthorizer.layerNone
         : Layer.mock(RouteAuthorizer, { authorize: doubles.authorize }),
+      doubles.signIn === undefined ? SignIn.layerNone : SignIn.layer(doubles.signIn),
       Logger.layer([logger])
     )
   )
@@ -98,7 +101,8 @@ export const gatewayApp = (doubles: Doubles = {}) => {
     owner,
     maxPayloadBytes: doubles.maxPayloadBytes ?? 6_291_456,
     maxEventBytes: doubles.maxEventBytes ?? 1_048_576,
-    ...(doubles.apiKey === undefined ? {} : { apiKey: doubles.apiKey })
+    ...(doubles.apiKey === undefined ? {} : { apiKey: doubles.apiKey }),
+    ...(doubles.signIn === undefined ? {} : { signInPath: "/user/auth/v1" })
   })
   const request = (path: string, init?: RequestInit) => app.handle(new Request(`http://localhost${path}`, init))
   return {
