@@ -90,5 +90,5 @@ const answer = Effect.fnUntraced(function* (request: Request, functionName: stri
     traceId: formatTraceId(nextHop(trace, randomHex(8))),
     ...(reference.qualifier === undefined ? {} : { qualifier: reference.qualifier })
   })
-  return Response.json({ Status: 202 }, { status: 202 })
+  return new Response('{"Status":202}', { status: 202, headers: { "Content-Type": "application/json" } })
 })

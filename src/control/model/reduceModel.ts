@@ -1,6 +1,7 @@
 /**
  * Makes `lambdaApi.json` out of the API model that AWS publishes with its SDKs: operations, and what limits their
- * inputs. Run by hand when AWS has published another: `bun src/control/model/reduceModel.ts <service-2.json>`.
+ * inputs; and, for the tests that hold answers against it, `test/support/lambdaAnswers.json`: outputs and errors. Run by
+ * hand when AWS has published another: `bun src/control/model/reduceModel.ts <service-2.json>`.
  */
 import { readFileSync, writeFileSync } from "node:fs"
 import process from "node:process"
@@ -19,6 +20,7 @@ interface Shape {
   readonly min?: number
   readonly max?: number
   readonly payload?: string
+  readonly error?: { readonly httpStatusCode: number }
 }
 
 interface Reference {
@@ -34,6 +36,8 @@ interface Model {
       {
         readonly http: { readonly method: string; readonly requestUri: string; readonly responseCode?: number }
         readonly input?: { readonly shape: string }
+        readonly output?: { readonly shape: string }
+        readonly errors?: ReadonlyArray<{ readonly shape: string }>
       }
     >
   >
@@ -41,18 +45,11 @@ interface Model {
 }
 
 const model = JSON.parse(readFileSync(process.argv[2] ?? "service-2.json", "utf8")) as Model
-const shapes: Record<string, unknown> = {}
 
-const reduceReference = ({ shape, location, locationName }: Reference) => {
-  reduceShape(shape)
-  return {
-    shape,
-    ...(location === undefined ? {} : { location }),
-    ...(locationName === undefined ? {} : { locationName })
-  }
-}
+type Shapes = Record<string, unknown>
 
-const reduceShape = (name: string): void => {
+/** The shape of that name, and those it is made of, into `shapes`. */
+const reduceShape = (shapes: Shapes, name: string): void => {
   const shape = model.shapes[name]
   if (shapes[name] !== undefined || shape === undefined) return
   const reduced: Record<string, unknown> = { type: shape.type }
@@ -62,17 +59,27 @@ const reduceShape = (name: string): void => {
   }
   if (shape.members !== undefined) {
     reduced.members = Object.fromEntries(
-      Object.entries(shape.members).map(([member, reference]) => [member, reduceReference(reference)])
+      Object.entries(shape.members).map(([member, reference]) => [member, reduceReference(shapes, reference)])
     )
   }
   for (const key of ["member", "key", "value"] as const) {
     const reference = shape[key]
-    if (reference !== undefined) reduced[key] = reduceReference(reference)
+    if (reference !== undefined) reduced[key] = reduceReference(shapes, reference)
   }
 }
 
+const reduceReference = (shapes: Shapes, { shape, location, locationName }: Reference) => {
+  reduceShape(shapes, shape)
+  return {
+    shape,
+    ...(location === undefined ? {} : { location }),
+    ...(locationName === undefined ? {} : { locationName })
+  }
+}
+
+const inputShapes: Shapes = {}
 const operations = Object.entries(model.operations).map(([name, { http, input }]) => {
-  if (input !== undefined) reduceShape(input.shape)
+  if (input !== undefined) reduceShape(inputShapes, input.shape)
   return {
     name,
     method: http.method,
@@ -82,5 +89,29 @@ const operations = Object.entries(model.operations).map(([name, { http, input }]
   }
 })
 
-const target = fileURLToPath(new URL("./lambdaApi.json", import.meta.url))
-writeFileSync(target, `${JSON.stringify({ operations, shapes }, null, 1)}\n`)
+const answerShapes: Shapes = {}
+/** Status of each error, and which members it has. */
+const errors: Record<string, unknown> = {}
+const answers = Object.entries(model.operations).map(([name, { errors: declared = [], output }]) => {
+  if (output !== undefined) reduceShape(answerShapes, output.shape)
+  for (const { shape } of declared) {
+    const { error, members = {} } = model.shapes[shape] ?? { type: "structure" }
+    errors[shape] = {
+      status: error?.httpStatusCode,
+      members: Object.entries(members).flatMap(([member, { location }]) => (location === undefined ? [member] : []))
+    }
+  }
+  const payload = output === undefined ? undefined : model.shapes[output.shape]?.payload
+  return {
+    name,
+    ...(output === undefined ? {} : { output: output.shape }),
+    ...(payload === undefined ? {} : { payload }),
+    errors: declared.map(({ shape }) => shape)
+  }
+})
+
+const write = (path: string, content: object) =>
+  writeFileSync(fileURLToPath(new URL(path, import.meta.url)), `${JSON.stringify(content, null, 1)}\n`)
+
+write("./lambdaApi.json", { operations, shapes: inputShapes })
+write("../../../test/support/lambdaAnswers.json", { operations: answers, errors, shapes: answerShapes })
