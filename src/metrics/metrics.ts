@@ -106,6 +106,30 @@ export const asyncDeliveries = (outcome: "delivered" | "retried" | "given_up") =
     incremental: true
   })
 
+/** What became of a schedule's due time. */
+export type ScheduleStep =
+  /** Its event is in the queue. */
+  | "fired"
+  /** Its event was taken before, by the process that ended then. */
+  | "known"
+  /** The queue did not take it; it is tried again. */
+  | "refused"
+  | "no_function"
+
+export const scheduleFirings = (functionName: string, schedule: string, outcome: ScheduleStep) =>
+  Metric.counter("irori_schedule_firings_total", {
+    description: "Due times of schedules, by what became of them.",
+    attributes: { function: functionName, schedule, outcome },
+    incremental: true
+  })
+
+/** Registered by the scheduler, which knows. */
+export const scheduleNext = (functionName: string, schedule: string) =>
+  Metric.gauge("irori_schedule_next_firing_timestamp_seconds", {
+    description: "When a schedule is due next, in Unix seconds.",
+    attributes: { function: functionName, schedule }
+  })
+
 /** Registered by the asynchronous invoker, which knows. */
 export const failedEvents = Metric.gauge("irori_async_failed_events", {
   description: "Asynchronous events that failed, and are kept until somebody runs or drops them."
