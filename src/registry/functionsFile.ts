@@ -34,6 +34,20 @@ const Cors = Schema.Struct({
   max_age: Schema.optionalKey(whole(0, 86_400))
 })
 
+const Schedules = Schema.Struct({
+  /** The rule's; by default made of the function's name and the expression. */
+  name: Schema.optionalKey(Schema.String.check(Schema.isPattern(/^[.\-_A-Za-z0-9]{1,64}$/u))),
+  /** `rate(…)`, `cron(…)` or `at(…)`. */
+  expression: Schema.NonEmptyString,
+  /** The function's event; by default EventBridge's. */
+  input: Schema.optionalKey(Schema.Unknown),
+  timezone: Schema.optionalKey(Schema.NonEmptyString),
+  start: Schema.optionalKey(Schema.NonEmptyString),
+  end: Schema.optionalKey(Schema.NonEmptyString),
+  enabled: Schema.optionalKey(Schema.Boolean)
+})
+export type ScheduleEntry = typeof Schedules.Type
+
 const variableName = /^[a-zA-Z][a-zA-Z0-9_]+$/u
 
 const Environment = Schema.Record(Schema.String, Schema.Union([Schema.String, Schema.Finite, Schema.Boolean])).check(
@@ -86,7 +100,9 @@ const Entry = Schema.Struct({
   url: Schema.optionalKey(DeclaredUrl.fields.authType),
   /** Of the URL. */
   invoke_mode: Schema.optionalKey(DeclaredUrl.fields.invokeMode),
-  cors: Schema.optionalKey(Cors)
+  cors: Schema.optionalKey(Cors),
+  /** When it runs by the clock. */
+  schedules: Schema.optionalKey(Schema.Array(Schedules))
 }).check(
   Schema.makeFilter((entry) => {
     if (entry.image !== undefined && entry.code !== undefined) return "A function has an image or code, not both"
@@ -217,6 +233,13 @@ const mistake = (issue: SchemaIssue.Issue, path: Path, place: (path: Path) => st
   return `${place(whole)}: ${whole.map(String).join(".")}: ${first?.message ?? "is wrong"}`
 }
 
+const ownStrangers = (value: unknown, fields: object, path: ReadonlyArray<string>) =>
+  isRecord(value)
+    ? Object.keys(value)
+        .filter((key) => !Object.hasOwn(fields, key))
+        .map((key) => [...path, key])
+    : []
+
 /** The paths of the keys in `value` that no field has the name of, those of its `scaling`, `cors` and `async` included. */
 const strangers = (
   value: unknown,
@@ -224,15 +247,16 @@ const strangers = (
   path: ReadonlyArray<string>
 ): ReadonlyArray<ReadonlyArray<string>> => {
   if (!isRecord(value)) return []
-  const own = Object.keys(value)
-    .filter((key) => !Object.hasOwn(fields, key))
-    .map((key) => [...path, key])
+  const own = ownStrangers(value, fields, path)
   return fields === Scaling.fields || fields === Cors.fields || fields === Async.fields
     ? own
     : [
         ...own,
         ...strangers(value.scaling, Scaling.fields, [...path, "scaling"]),
         ...strangers(value.cors, Cors.fields, [...path, "cors"]),
-        ...strangers(value.async, Async.fields, [...path, "async"])
+        ...strangers(value.async, Async.fields, [...path, "async"]),
+        ...(Array.isArray(value.schedules) && fields === Entry.fields
+          ? value.schedules.flatMap((one, at) => ownStrangers(one, Schedules.fields, [...path, "schedules", `${at}`]))
+          : [])
       ]
 }
