@@ -69,7 +69,8 @@ describe("a request to a function URL", () => {
       body: '{"é":1}',
       isBase64Encoded: false
     })
-    expect(invoked).toMatchObject([{ requestId, functionName: "hello" }])
+    const traceId = expect.stringMatching(/;Parent=[0-9a-f]{16};.*;Lineage=1:[0-9a-f]{8}:0$/)
+    expect(invoked).toMatchObject([{ requestId, functionName: "hello", traceId }])
     expect(invoked[0]).not.toHaveProperty("qualifier")
   })
 

@@ -1,5 +1,7 @@
-import { Deferred, Effect } from "effect"
+import { Deferred, Duration, Effect } from "effect"
 import { describe, expect, it } from "vitest"
+import { InvocationTimedOut, LambdaExecutionError } from "../../src/invoke/LambdaInvoker.ts"
+import { hello } from "../support/functions.ts"
 import { arn, gatewayApp } from "./gatewayApp.ts"
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
@@ -342,6 +344,26 @@ describe("Invoke, ids", () => {
     expect(ids[0]).toMatch(uuid)
     expect(ids[0]).not.toBe(ids[1])
     expect(gateway.invoked.map(({ requestId }) => requestId)).toEqual(ids)
+  })
+
+  it("tells the log in base64, letters and all, beside a result and beside an error", async () => {
+    const log = "START …\n囲炉裏\n"
+    const cause = new InvocationTimedOut({ functionName: hello, timeout: Duration.seconds(3), target: "http://worker" })
+    const document = bytes('{"errorType":"Sandbox.Timedout"}')
+    const about = { functionName: hello, executedVersion: "$LATEST", errorType: "Sandbox.Timedout", document, cause }
+    const answers: ReadonlyArray<ReturnType<NonNullable<Parameters<typeof gatewayApp>[0]>["invoke"] & {}>> = [
+      Effect.succeed({ payload: bytes("{}"), executedVersion: "$LATEST", log }),
+      Effect.fail(new LambdaExecutionError({ ...about, log }))
+    ]
+    for (const answer of answers) {
+      const gateway = gatewayApp({ invoke: () => answer })
+      const response = await gateway.invoke("hello", "{}", { "X-Amz-Log-Type": "Tail" })
+      expect(Buffer.from(response.headers.get("x-amz-log-result") ?? "", "base64").toString()).toBe(log)
+      expect(gateway.invoked[0]).toMatchObject({ logTail: true })
+    }
+    const unasked = gatewayApp()
+    expect((await unasked.invoke("hello")).headers.has("x-amz-log-result")).toBe(false)
+    expect(unasked.invoked[0]).not.toHaveProperty("logTail")
   })
 
   it("begins a trace where there is none, or no valid one", async () => {

@@ -42,6 +42,7 @@ describe("a request to a REST API", () => {
     expect(response.headers.get("x-a")).toBe("b")
     expect(response.headers.get("content-type")).toBe("application/json")
     expect(await response.text()).toBe('{"a": 1}')
+    expect(invoked[0]!.traceId).toMatch(/;Parent=[0-9a-f]{16};.*;Lineage=1:[0-9a-f]{8}:0$/)
     const event = decode(invoked[0]!.payload)
     expect(event).toMatchObject({
       resource: "/{proxy+}",
