@@ -24,7 +24,7 @@ export const manager = (
   options: ManagerPluginOptions
 ) => {
   const refuse = (request: Request) => (isAuthorized(request, options.token) ? undefined : unauthorized())
-  const ownPath = options.besideGateway === true ? /^\/containers/ : /^\/(containers|metrics)/
+  const ownPath = options.besideGateway === true ? /^\/containers([/?]|$)/ : /^\/(containers|metrics)([/?]|$)/
   return (
     new Elysia({ name: "manager" })
       // Before anything of the request is read: who is not a gateway learns nothing, not even which paths there are.
@@ -65,7 +65,7 @@ export const manager = (
 }
 
 /** Where this plugin's routes are; what else it has, every plugin of an app may have too. */
-export const isManagerPath = (path: string): boolean => path.startsWith("/containers")
+export const isManagerPath = (path: string): boolean => /^\/containers(\/|$)/.test(path)
 
 const unauthorized = () => plainError(401, "Unauthorized")
 

@@ -73,7 +73,8 @@ export class RouteTree {
   match(method: string, path: string): RouteMatch | undefined {
     const segments = this.#split(path)
     if (segments === undefined) return undefined
-    const literals = this.#rules.decode === undefined ? segments : segments.map(this.#rules.decode)
+    const { decode } = this.#rules
+    const literals = decode === undefined || !path.includes("%") ? segments : segments.map(decode)
     const found = walk(this.#root, 0, { method, segments, literals, isPathFirst: this.#rules.isPathFirst })
     if (found === undefined || found === noMethod) return undefined
     return { route: found.leaf.route, parameters: parametersOf(found, segments) }
