@@ -73,6 +73,13 @@ const settings = Config.all({
   functionsDir: Text("IRORI_FUNCTIONS_DIR", "examples/functions"),
   /** Paths and methods to functions; by default `routing.yml` in the folder of functions, if there is one. */
   routingFile: Config.option(Config.NonEmptyString("IRORI_ROUTING_FILE")),
+  /**
+   * A SAM or CloudFormation template of functions, layers, APIs and schedules; by default `template.yaml` or
+   * `template.yml` in the folder of functions or where this is started, if there is one.
+   */
+  template: Config.option(Config.NonEmptyString("IRORI_TEMPLATE")),
+  /** In place of the defaults of its parameters: `Stage=dev,Names=a,b`; a value may have commas. */
+  templateParameters: Text("IRORI_TEMPLATE_PARAMETERS", "").pipe(Config.orElse(() => Config.succeed(""))),
   /** Who runs workers. `auto` decides per function. */
   provisioner: Choice("IRORI_PROVISIONER", provisioners, "auto"),
   /** Region and account of every ARN. */
@@ -220,6 +227,7 @@ export interface Settings
     | "asyncRetryDelays"
     | "destinations"
     | "destinationRoots"
+    | "templateParameters"
     | "logFormat"
     | "nodeEnv"
   > {
@@ -234,6 +242,8 @@ export interface Settings
   /** URLs by ARN. */
   readonly destinations: ReadonlyMap<string, string>
   readonly destinationRoots: ReadonlyArray<string>
+  /** By name. */
+  readonly templateParameters: Readonly<Record<string, string>>
   readonly logFormat: "json" | "pretty"
   /** Every variable of the environment, for the `${NAME}` in `functions.yml`. */
   readonly environment: Readonly<Record<string, string>>
@@ -328,6 +338,21 @@ const parseSignIn = Effect.fnUntraced(function* (read: SignInVariables) {
   } satisfies SignInSettings
 })
 
+const parseParameters = Effect.fnUntraced(function* (text: string) {
+  const parameters: Record<string, string> = {}
+  // A comma is between two parameters where a name comes after it.
+  for (const entry of text.split(/,(?=\s*[A-Za-z0-9]+=)/).filter((part) => part.trim() !== "")) {
+    const [, name, value] = /^\s*([A-Za-z0-9]+)=(.*)$/s.exec(entry) ?? []
+    if (name === undefined || value === undefined) {
+      return yield* new SettingInvalid({
+        detail: `IRORI_TEMPLATE_PARAMETERS: "${entry.trim()}" is not of the form Name=value,Name=value.`
+      })
+    }
+    parameters[name] = value
+  }
+  return parameters
+})
+
 const readable = <A>(name: string, parsed: Result.Result<A, string>) =>
   Effect.fromResult(Result.mapError(parsed, (detail) => new SettingInvalid({ detail: `${name}: ${detail}.` })))
 
@@ -365,6 +390,7 @@ export const loadSettings = Effect.fnUntraced(function* (
     asyncRetryDelays: yield* parseRetryDelays(read.asyncRetryDelays),
     destinations: yield* parseDestinations(read.destinations),
     destinationRoots: read.destinationRoots.split(":").filter((root) => root !== ""),
+    templateParameters: yield* parseParameters(read.templateParameters),
     environment: env
   } satisfies Settings
 })

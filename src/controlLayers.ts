@@ -25,9 +25,10 @@ import { Tagging } from "./control/Tagging.ts"
 import { Tags } from "./control/Tags.ts"
 import { Versions } from "./control/Versions.ts"
 import type { Owner } from "./domain/FunctionName.ts"
-import * as FolderFunctionRegistry from "./registry/FolderFunctionRegistry.ts"
 import * as StoredFunctionRegistry from "./registry/StoredFunctionRegistry.ts"
+import * as TemplateFunctionRegistry from "./registry/TemplateFunctionRegistry.ts"
 import type { StateFolder } from "./StateFolder.ts"
+import { folderRegistry, templateFile, templatePathOf } from "./templateLayers.ts"
 
 const ownerOf = ({ accountId, region }: Settings): Owner => ({ accountId, region })
 
@@ -53,14 +54,14 @@ export const registry = (settings: Settings, state: StateFolder) =>
 const functions = (settings: Settings, state: StateFolder) =>
   StoredFunctionRegistry.layer({ defaults: settings, maxTimeout: settings.invokeTimeout }).pipe(
     Layer.provide(
-      FolderFunctionRegistry.layer({
-        folder: settings.functionsDir,
+      TemplateFunctionRegistry.layer({
+        folder: join(state.path, "template"),
         defaults: settings,
-        maxTimeout: settings.invokeTimeout,
-        watch: true,
-        environment: settings.environment
+        maxTimeout: settings.invokeTimeout
       })
     ),
+    Layer.provide(folderRegistry(settings)),
+    Layer.provideMerge(templateFile(settings)),
     Layer.provideMerge(kept(settings, state))
   )
 
@@ -79,6 +80,11 @@ export const operations = (settings: Settings) => {
     EventSourceMappings.layer,
     Account.layer.pipe(Layer.provideMerge(Concurrency.layer({ owner })))
   ).pipe(
-    Layer.provideMerge(FunctionCatalog.layer({ owner, functionsFile: join(settings.functionsDir, "functions.yml") }))
+    Layer.provideMerge(
+      FunctionCatalog.layer({
+        owner,
+        functionsFile: templatePathOf(settings) ?? join(settings.functionsDir, "functions.yml")
+      })
+    )
   )
 }

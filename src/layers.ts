@@ -44,6 +44,7 @@ import type { Provisioner } from "./provision/Provisioner.ts"
 import { routing } from "./routeLayers.ts"
 import { RuntimeApi } from "./runtime-api/RuntimeApi.ts"
 import type { StateFolder } from "./StateFolder.ts"
+import { templateRoots } from "./templateLayers.ts"
 
 /** A setting asks for Docker, and there is no engine that answers. */
 export class EngineNeeded extends Schema.TaggedError<EngineNeeded>()("EngineNeeded", { detail: Schema.String }) {
@@ -122,7 +123,7 @@ const machine = (settings: Settings, state: StateFolder) => {
       rie: RieWorkerClient.layer
     })
   )
-  const codeRoots = [resolve(settings.functionsDir), state.path, ...settings.codeRoots]
+  const codeRoots = [resolve(settings.functionsDir), ...templateRoots(settings), state.path, ...settings.codeRoots]
   const manager = Manager.layer({ codeRoots, idleTimeout: settings.leaseTimeout })
   return manager.pipe(
     Layer.provideMerge(Layer.merge(workerClient, provisioner(settings, state))),

@@ -25,6 +25,7 @@ import { Placements } from "./provision/Placements.ts"
 import { FunctionRegistry } from "./registry/FunctionRegistry.ts"
 import { RouteTable } from "./routing/RouteTable.ts"
 import { openStateFolder, type StateFolder } from "./StateFolder.ts"
+import { sourcesOf } from "./templateLayers.ts"
 
 /** More than any limit of Lambda's, so that what is too large is refused in Lambda's words. */
 const maxBodyBytes = 80 * 1024 * 1024
@@ -135,7 +136,7 @@ const greet = Effect.fnUntraced(function* (settings: Settings, port: number, has
     docs: hasDocs,
     needsKey: Option.isSome(settings.apiKey),
     functions,
-    functionsDir: settings.functionsDir,
+    functionsDir: sourcesOf(settings).join(" and "),
     apis: yield* routedApis
   })
   if (settings.logFormat === "json") for (const line of lines) yield* Effect.logInfo(line.trim())

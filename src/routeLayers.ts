@@ -1,6 +1,6 @@
 /** Where the routes of HTTP APIs come from, and who is asked whether a caller may have one. */
 import { join } from "node:path"
-import { Duration, Layer, Option } from "effect"
+import { Duration, Layer, Option, type Scope } from "effect"
 import * as Authorizers from "./auth/Authorizers.ts"
 import { JwksCache } from "./auth/JwksCache.ts"
 import { SignIn } from "./auth/SignIn.ts"
@@ -9,7 +9,10 @@ import type { Settings } from "./Config.ts"
 import { fileSource } from "./routing/fileSource.ts"
 import { RouteTable } from "./routing/RouteTable.ts"
 import { readRoutingFile } from "./routing/routingFile.ts"
+import { templateSource } from "./routing/templateSource.ts"
 import type { StateFolder } from "./StateFolder.ts"
+import type { TemplateFile } from "./template/TemplateFile.ts"
+import { isFolderMeant } from "./templateLayers.ts"
 
 /** `routing.yml`, beside `functions.yml` unless the settings name another. */
 const routingFile = ({ functionsDir, routingFile, signIn }: Settings) =>
@@ -36,4 +39,11 @@ const authorizers = (settings: Settings, state: StateFolder) => {
 }
 
 export const routing = (settings: Settings, state: StateFolder) =>
-  Layer.merge(RouteTable.layer([routingFile(settings)]), authorizers(settings, state))
+  Layer.merge(
+    RouteTable.layer<never, Scope.Scope | TemplateFile>([
+      // The folder of functions counts only where it is meant.
+      ...(Option.isSome(settings.routingFile) || isFolderMeant(settings) ? [routingFile(settings)] : []),
+      templateSource
+    ]),
+    authorizers(settings, state)
+  )

@@ -99,6 +99,8 @@ export interface Api {
   readonly binaryMediaTypes: ReadonlyArray<string>
   /** Of HTTP APIs. */
   readonly cors?: ApiCors
+  /** Of REST APIs: the headers of the answer to `OPTIONS`, wherever no route is there for that method itself. */
+  readonly preflightHeaders?: Readonly<Record<string, string>>
   readonly authorizers: Readonly<Record<string, Authorizer>>
   /** The name of the authorizer that is asked before a route is looked for, so that strangers learn no paths. */
   readonly gatekeeper?: string

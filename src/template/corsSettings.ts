@@ -1,0 +1,57 @@
+/** What a template says of browsers of other origins, as function URLs, HTTP APIs and REST APIs have it. */
+import type { ApiCors } from "../domain/Route.ts"
+import type { CorsPolicy } from "../events/Cors.ts"
+import { Fields } from "./Fields.ts"
+import { isRecord } from "./parseTemplate.ts"
+
+/** Of a function URL. */
+export const corsPolicyOf = (cors: Fields): CorsPolicy => ({
+  AllowCredentials: cors.flag("AllowCredentials"),
+  AllowHeaders: cors.texts("AllowHeaders"),
+  AllowMethods: cors.texts("AllowMethods"),
+  AllowOrigins: cors.texts("AllowOrigins"),
+  ExposeHeaders: cors.texts("ExposeHeaders"),
+  MaxAge: cors.whole("MaxAge", 0, 86_400)
+})
+
+/** `CorsConfiguration` of an HTTP API; `true` lets every origin in. */
+export const httpApiCors = (api: Fields): ApiCors | undefined => {
+  const given = api.values.CorsConfiguration
+  if (given === true || given === "true") return { allowOrigins: ["*"] }
+  if (given === false || given === "false" || !isRecord(given)) return undefined
+  const cors = new Fields(given, api.at("CorsConfiguration"), api.remarks)
+  const [allowOrigins, allowMethods] = [cors.texts("AllowOrigins"), cors.texts("AllowMethods")]
+  const [allowHeaders, exposeHeaders] = [cors.texts("AllowHeaders"), cors.texts("ExposeHeaders")]
+  const [allowCredentials, maxAgeSeconds] = [cors.flag("AllowCredentials"), cors.whole("MaxAge", -1, 86_400)]
+  return {
+    ...(allowOrigins === undefined ? {} : { allowOrigins }),
+    ...(allowMethods === undefined ? {} : { allowMethods }),
+    ...(allowHeaders === undefined ? {} : { allowHeaders }),
+    ...(exposeHeaders === undefined ? {} : { exposeHeaders }),
+    ...(allowCredentials === undefined ? {} : { allowCredentials }),
+    ...(maxAgeSeconds === undefined ? {} : { maxAgeSeconds })
+  }
+}
+
+/**
+ * `Cors` of a REST API: the headers of the answer that SAM puts behind `OPTIONS`. In a template their values are in
+ * quotes of their own, as API Gateway's mappings want them.
+ */
+export const restPreflight = (api: Fields): Readonly<Record<string, string>> | undefined => {
+  const given = api.values.Cors
+  if (given === undefined || given === null) return undefined
+  const values = isRecord(given) ? given : { AllowOrigin: given }
+  const cors = new Fields(values, api.at("Cors"), api.remarks)
+  const headers = {
+    "access-control-allow-origin": cors.text("AllowOrigin") ?? "'*'",
+    "access-control-allow-methods": cors.text("AllowMethods") ?? "'OPTIONS,HEAD,GET,PUT,PATCH,POST,DELETE'",
+    "access-control-allow-headers": cors.text("AllowHeaders"),
+    "access-control-max-age": cors.text("MaxAge"),
+    "access-control-allow-credentials": cors.flag("AllowCredentials") === true ? "true" : undefined
+  }
+  return Object.fromEntries(
+    Object.entries(headers).flatMap(([name, text]) =>
+      text === undefined ? [] : [[name, text.replace(/^'(.*)'$/s, "$1")]]
+    )
+  )
+}
