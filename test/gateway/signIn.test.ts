@@ -67,7 +67,7 @@ const ask = async (asked: Asked = {}, app = signInApp()) => {
   return {
     status: response.status,
     marked: response.headers.get("PADMA_USER_AUTHORIZED"),
-    answer: await response.json(),
+    answer: (await response.json()) as { readonly AuthenticationResult: { readonly IdToken: string } },
     log: app.log
   }
 }

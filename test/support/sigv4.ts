@@ -32,14 +32,16 @@ export interface SignOptions {
   readonly date: Date
   /** Seconds: as a presigned URL that is valid for so long. */
   readonly expires?: number
+  /** By default `lambda`. */
+  readonly service?: string
 }
 
 export const sign = async (
   request: Plain,
-  { accessKeyId, date, expires, secretAccessKey }: SignOptions
+  { accessKeyId, date, expires, secretAccessKey, service = "lambda" }: SignOptions
 ): Promise<Plain> => {
   const signer = new SignatureV4({
-    service: "lambda",
+    service,
     region: "us-east-1",
     credentials: { accessKeyId, secretAccessKey },
     // The types are those of a class that takes other forms of bytes as well.
