@@ -7,6 +7,7 @@ import process from "node:process"
 import { Config, ConfigProvider, Duration, Effect, Option, Result, Schema } from "effect"
 import type { SignInOptions } from "./auth/SignIn.ts"
 import { type TrustedProxies, trustedProxies } from "./http/TrustedProxies.ts"
+import { missedPolicies } from "./schedules/dueTimes.ts"
 import { type Credentials, parseCredentials } from "./sigv4/Credentials.ts"
 
 /** A setting has a value that cannot be used, or two settings contradict each other. */
@@ -177,6 +178,11 @@ const settings = Config.all({
   destinations: Text("IRORI_DESTINATIONS", ""),
   /** Folders, separated by `:`, whose files callers may name as destinations; by default one in the state folder. */
   destinationRoots: Text("IRORI_DESTINATION_ROOTS", "").pipe(Config.orElse(() => Config.succeed(""))),
+  /**
+   * What is made up for of the due times of schedules at which Irori was not running: none (`skip`), the last one for all
+   * of a schedule's (`once`), or each (`all`, of a schedule at most the last 1000).
+   */
+  missedSchedules: Choice("IRORI_MISSED_SCHEDULES", missedPolicies, "once"),
   /** How long running invocations may go on after SIGTERM; then they are cut off. */
   shutdownTimeout: Seconds("IRORI_SHUTDOWN_TIMEOUT", 30),
 
@@ -409,6 +415,7 @@ const choicesOf = (name: string): string | undefined => {
     IRORI_PAUSE_BY: pausers,
     IRORI_HTTP_SERVER: httpServers,
     IRORI_LOG_FORMAT: logFormats,
+    IRORI_MISSED_SCHEDULES: missedPolicies,
     LOG_LEVEL: logLevels
   }[name]
   return choices === undefined ? undefined : `choose one of ${choices.join(", ")}.`

@@ -44,6 +44,7 @@ import type { Provisioner } from "./provision/Provisioner.ts"
 import { routing } from "./routeLayers.ts"
 import { RuntimeApi } from "./runtime-api/RuntimeApi.ts"
 import type { StateFolder } from "./StateFolder.ts"
+import { scheduling } from "./scheduleLayers.ts"
 import { templateRoots } from "./templateLayers.ts"
 
 /** A setting asks for Docker, and there is no engine that answers. */
@@ -173,7 +174,7 @@ const asynchronous = (settings: Settings, state: StateFolder) => {
 /** What invokes functions, over whatever `ProvisionClient`, `HeartbeatClient` and `WorkerClient` reach. */
 const invoking = (settings: Settings, state: StateFolder) =>
   Layer.mergeAll(
-    asynchronous(settings, state),
+    scheduling(settings, ownerOf(settings)).pipe(Layer.provideMerge(asynchronous(settings, state))),
     operations(settings),
     Janitor.layer({ interval: settings.heartbeatInterval }),
     WarmStart.layer({ timeout: Duration.seconds(5) }),

@@ -1,10 +1,11 @@
 /** Whether this process lives, and whether it can do its work. Neither answer is ever waited for long. */
-import { DateTime, Effect, type ManagedRuntime } from "effect"
+import { DateTime, Effect, Option, type ManagedRuntime } from "effect"
 import { Elysia } from "elysia"
 import type { Owner } from "../../src/domain/FunctionName.ts"
 import { ProvisionClient } from "../../src/provision/ProvisionClient.ts"
 import { FunctionRegistry } from "../../src/registry/FunctionRegistry.ts"
 import { RouteTable } from "../../src/routing/RouteTable.ts"
+import { Scheduler } from "../../src/schedules/Scheduler.ts"
 import { type Health, healthOperation, type Readiness, readinessOperation } from "./healthOperations.ts"
 import { refuseMethod } from "./methods.ts"
 import { respond } from "./respond.ts"
@@ -39,7 +40,14 @@ const managerProblem = ProvisionClient.use((manager) => manager.sync).pipe(
 const ready = Effect.gen(function* () {
   const registry = yield* FunctionRegistry
   const routes = yield* RouteTable
-  const problems = [...(yield* registry.problems), ...(yield* routes.problems), ...(yield* managerProblem)]
+  const scheduler = yield* Effect.serviceOption(Scheduler)
+  const schedules = Option.isNone(scheduler) ? [] : yield* scheduler.value.problems
+  const problems = [
+    ...(yield* registry.problems),
+    ...(yield* routes.problems),
+    ...schedules,
+    ...(yield* managerProblem)
+  ]
   const report: typeof Readiness.Type = {
     status: problems.length === 0 ? "ready" : "unready",
     timestamp: yield* timestamp,
