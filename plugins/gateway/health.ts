@@ -1,5 +1,5 @@
 /** Whether this process lives, and whether it can do its work. Neither answer is ever waited for long. */
-import { DateTime, Effect, Option, type ManagedRuntime } from "effect"
+import { DateTime, Effect, type ManagedRuntime, Option } from "effect"
 import { Elysia } from "elysia"
 import type { Owner } from "../../src/domain/FunctionName.ts"
 import { ProvisionClient } from "../../src/provision/ProvisionClient.ts"
