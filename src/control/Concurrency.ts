@@ -8,7 +8,7 @@ import type { FunctionReference } from "../domain/FunctionReference.ts"
 import { isInitFailure } from "../domain/Worker.ts"
 import { PoolManager } from "../pool/PoolManager.ts"
 import { FunctionNotFound, FunctionRegistry } from "../registry/FunctionRegistry.ts"
-import { ConcurrencyLimits, type ProvisionedConfig } from "./ConcurrencyLimits.ts"
+import { ConcurrencyLimits, minUnreserved, type ProvisionedConfig } from "./ConcurrencyLimits.ts"
 import { FunctionStore } from "./FunctionStore.ts"
 import { wireTime } from "./functionAnswer.ts"
 import { type PageRequest, page } from "./paging.ts"
@@ -70,9 +70,6 @@ export class Concurrency extends Context.Service<
 >()("irori/control/Concurrency") {
   static readonly layer = (options: { readonly owner: Owner }) => Layer.effect(Concurrency, make(options.owner))
 }
-
-/** What can never be set aside for one function. */
-export const minUnreserved = 100
 
 const make = Effect.fnUntraced(function* (owner: Owner) {
   const limits = yield* ConcurrencyLimits

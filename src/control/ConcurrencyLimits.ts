@@ -39,6 +39,11 @@ export class ConcurrencyLimits extends Context.Service<
     /** Of one function, or of all. */
     readonly provisioned: (name?: string) => ReadonlyArray<ProvisionedConfig>
 
+    /**
+     * What functions of files reserve for themselves, in place of what they did before; what is set through the API
+     * counts before it. Answers with the names of those for which too little of the account is left: they have none.
+     */
+    readonly declare: (reservations: ReadonlyMap<string, number>) => ReadonlyArray<string>
     /** Undefined takes the reservation back. */
     readonly reserve: (name: string, executions: number | undefined) => void
     /** Takes the place of what was provisioned under the same qualifier. */
@@ -55,6 +60,9 @@ export class ConcurrencyLimits extends Context.Service<
 >()("irori/control/ConcurrencyLimits") {
   static readonly layer = (options: ConcurrencyLimitsOptions) => Layer.effect(ConcurrencyLimits, make(options))
 }
+
+/** What can never be set aside for one function. */
+export const minUnreserved = 100
 
 export const concurrencyTables: Tables = {
   name: "concurrency",
@@ -80,6 +88,9 @@ const make = Effect.fnUntraced(function* ({ accountConcurrency }: ConcurrencyLim
   yield* database.prepare(concurrencyTables)
   const hooks: Array<(name: string) => void> = []
   const reserved = new Map<string, number>()
+  let declared: ReadonlyMap<string, number> = new Map()
+  /** Those of the API over those that are declared. */
+  let allReserved: ReadonlyMap<string, number> = reserved
   const provisioned = new Map<string, ReadonlyArray<ProvisionedConfig>>()
 
   const read = (name: string): void => {
@@ -100,6 +111,7 @@ const make = Effect.fnUntraced(function* ({ accountConcurrency }: ConcurrencyLim
 
   const changed = (name: string): void => {
     read(name)
+    allReserved = new Map([...declared, ...reserved])
     for (const hook of hooks) hook(name)
   }
 
@@ -123,14 +135,30 @@ const make = Effect.fnUntraced(function* ({ accountConcurrency }: ConcurrencyLim
 
   return ConcurrencyLimits.of({
     accountConcurrency,
-    reservedOf: (name) => reserved.get(name),
+    reservedOf: (name) => allReserved.get(name),
     provisionedOf: (name, version) => {
       let sum = 0
       for (const config of provisioned.get(name) ?? []) if (config.version === version) sum += config.requested
       return sum
     },
-    reserved: () => reserved,
+    reserved: () => allReserved,
     provisioned: (name) => (name === undefined ? [...provisioned.values()].flat() : (provisioned.get(name) ?? [])),
+    declare: (reservations) => {
+      const before = declared
+      let left = accountConcurrency - minUnreserved
+      for (const executions of reserved.values()) left -= executions
+      const honoured = new Map<string, number>()
+      for (const [name, executions] of reservations) {
+        if (!reserved.has(name) && executions > left) continue
+        if (!reserved.has(name)) left -= executions
+        honoured.set(name, executions)
+      }
+      declared = honoured
+      for (const name of new Set([...before.keys(), ...honoured.keys()])) {
+        if (before.get(name) !== honoured.get(name)) changed(name)
+      }
+      return [...reservations.keys()].filter((name) => !honoured.has(name))
+    },
     reserve: (name, executions) => {
       if (executions === undefined) database.run("DELETE FROM reserved_concurrency WHERE function = ?", name)
       else {

@@ -3,6 +3,7 @@
  * alias or a version that the template makes of a function is the function as it is.
  */
 import { Duration, Effect, Layer, Schema } from "effect"
+import { ConcurrencyLimits, minUnreserved } from "../control/ConcurrencyLimits.ts"
 import { CodeFolder, FunctionConfig } from "../domain/FunctionConfig.ts"
 import { FunctionName } from "../domain/FunctionName.ts"
 import type { Template, TemplateFunction } from "../template/Template.ts"
@@ -48,6 +49,7 @@ const nothing: Placed = { entries: new Map(), unusable: new Map(), problems: [],
 const make = Effect.fnUntraced(function* (options: TemplateRegistryOptions) {
   const beneath = yield* FunctionRegistry
   const file = yield* TemplateFile
+  const limits = yield* ConcurrencyLimits
   const place = yield* templateCode(options.folder)
   let placed = nothing
 
@@ -91,8 +93,14 @@ const make = Effect.fnUntraced(function* (options: TemplateRegistryOptions) {
     Effect.fnUntraced(function* (template) {
       const after = yield* read(template)
       yield* report(after, placed)
+      const reservations = new Map<string, number>()
+      for (const { name, reservedConcurrency } of template.functions.values()) {
+        if (reservedConcurrency !== undefined) reservations.set(name, reservedConcurrency)
+      }
       return () => {
         placed = after
+        const tooMany = limits.declare(reservations)
+        placed = { ...after, problems: [...after.problems, ...tooMany.map(tooMuchReserved)] }
       }
     })
   )
@@ -132,6 +140,11 @@ const make = Effect.fnUntraced(function* (options: TemplateRegistryOptions) {
   })
 })
 
+const tooMuchReserved = (functionName: string): RegistryProblem => ({
+  functionName,
+  detail: `What '${functionName}' reserves is not reserved: of IRORI_ACCOUNT_CONCURRENCY, ${minUnreserved} are to be left for all others`
+})
+
 const encode = Schema.encodeSync(Schema.fromJsonString(Schema.toCodecJson(FunctionConfig)))
 
 const configOf = (
@@ -167,6 +180,8 @@ const configOf = (
     acquireTimeout: defaults.acquireTimeout,
     maxQueued: defaults.maxQueued,
     idleTimeout: defaults.idleTimeout,
-    ...(found.deadLetterTarget === undefined ? {} : { deadLetterTarget: found.deadLetterTarget })
+    ...(found.deadLetterTarget === undefined ? {} : { deadLetterTarget: found.deadLetterTarget }),
+    ...(found.eventInvoke === undefined ? {} : { eventInvoke: found.eventInvoke }),
+    ...(found.url === undefined ? {} : { url: found.url })
   })
 }

@@ -1,22 +1,13 @@
-/** The schedules of a SAM or CloudFormation template. */
+/** The schedules of a template. While it is broken, what it said last holds, and none of it is taken away. */
 import { Effect } from "effect"
 import { TemplateFile } from "../template/TemplateFile.ts"
 import type { ScheduleSource } from "./ScheduleSource.ts"
 
-export const templateSource: Effect.Effect<ScheduleSource, never, TemplateFile> = Effect.gen(function* () {
-  const file = yield* TemplateFile
-  const listeners: Array<() => void> = []
-  yield* file.onChange(
-    Effect.sync(() => {
-      for (const changed of listeners) changed()
-    })
-  )
-  return {
-    schedules: () => file.current().schedules,
-    problems: () => {
-      const broken = file.broken()
-      return broken === undefined ? [] : [{ detail: broken }]
-    },
-    onChange: (changed) => void listeners.push(changed)
-  }
-})
+export const templateSource: Effect.Effect<ScheduleSource, never, TemplateFile> = Effect.map(TemplateFile, (file) => ({
+  schedules: () => file.current().schedules,
+  problems: () => {
+    const broken = file.broken()
+    return broken === undefined ? [] : [{ detail: broken }]
+  },
+  onChange: file.onChange
+}))

@@ -1,9 +1,15 @@
 /** What a template says, in Irori's words: functions, layers, HTTP APIs, schedules. Values; nothing of it is looked up on the disk. */
-import type { ApplicationLogLevel, ImageConfig, LoggingFormat, SystemLogLevel } from "../domain/FunctionConfig.ts"
+import type {
+  ApplicationLogLevel,
+  DeclaredUrl,
+  EventInvokeDefaults,
+  ImageConfig,
+  LoggingFormat,
+  SystemLogLevel
+} from "../domain/FunctionConfig.ts"
 import type { Qualifier } from "../domain/FunctionName.ts"
 import type { Api } from "../domain/Route.ts"
 import type { Schedule } from "../domain/Schedule.ts"
-import type { CorsPolicy } from "../events/Cors.ts"
 import type { RegistryProblem } from "../registry/FunctionRegistry.ts"
 
 export type TemplateCode =
@@ -12,33 +18,6 @@ export type TemplateCode =
   /** Of a file beside which there is nothing. */
   | { readonly _tag: "Inline"; readonly fileName: string; readonly text: string }
   | { readonly _tag: "Image"; readonly uri: string }
-
-export interface TemplateUrl {
-  /** An alias; absent for the function itself. */
-  readonly qualifier?: Qualifier
-  readonly authType: "NONE" | "AWS_IAM"
-  readonly invokeMode: "BUFFERED" | "RESPONSE_STREAM"
-  readonly cors?: CorsPolicy
-}
-
-/** What becomes of asynchronous events; what is absent is Lambda's default. */
-export interface TemplateEventInvoke {
-  readonly qualifier?: Qualifier
-  readonly maxRetries?: number
-  readonly maxAgeSeconds?: number
-  /** ARNs or URLs. */
-  readonly onSuccess?: string
-  readonly onFailure?: string
-}
-
-/** A statement of a function's policy. */
-export interface TemplatePermission {
-  readonly id: string
-  readonly qualifier?: Qualifier
-  readonly action: string
-  readonly principal: string
-  readonly functionUrlAuthType?: "NONE" | "AWS_IAM"
-}
 
 export interface TemplateFunction {
   readonly logicalId: string
@@ -66,9 +45,8 @@ export interface TemplateFunction {
   readonly deadLetterTarget?: string
   /** The aliases and versions that the template makes of it: all of them are the function as it is. */
   readonly qualifiers: ReadonlyArray<Qualifier>
-  readonly urls: ReadonlyArray<TemplateUrl>
-  readonly eventInvokes: ReadonlyArray<TemplateEventInvoke>
-  readonly permissions: ReadonlyArray<TemplatePermission>
+  readonly url?: DeclaredUrl
+  readonly eventInvoke?: EventInvokeDefaults
 }
 
 export interface TemplateLayer {

@@ -39,8 +39,8 @@ export class TemplateFile extends Context.Service<
      * answers with is run at the moment it is. Also called where only files have changed that the template names.
      */
     readonly subscribe: (prepare: Prepare) => Effect.Effect<void>
-    /** Runs `react` after each change; until the scope of the template ends. */
-    readonly onChange: (react: Effect.Effect<void>) => Effect.Effect<void>
+    /** Calls `changed` after each change. */
+    readonly onChange: (changed: () => void) => void
   }
 >()("irori/template/TemplateFile") {
   static readonly layer = (options: TemplateFileOptions) => Layer.effect(TemplateFile, make(options))
@@ -50,7 +50,7 @@ export class TemplateFile extends Context.Service<
     broken: () => undefined,
     problems: () => [],
     subscribe: (prepare) => Effect.map(prepare(emptyTemplate), (takeOver) => takeOver()),
-    onChange: () => Effect.void
+    onChange: () => {}
   })
 }
 
@@ -61,7 +61,7 @@ interface Loaded {
 
 const make = Effect.fnUntraced(function* (options: TemplateFileOptions) {
   const preparations: Array<Prepare> = []
-  const reactions: Array<Effect.Effect<void>> = []
+  const listeners: Array<() => void> = []
   // A change that comes while another is taken over waits for it.
   const oneAtATime = Semaphore.makeUnsafe(1)
   const watched = new Map<string, Scope.Closeable>()
@@ -79,7 +79,7 @@ const make = Effect.fnUntraced(function* (options: TemplateFileOptions) {
     for (const line of said(after)) if (!known.has(line)) yield* Effect.logWarning(line)
     if (before.broken !== undefined && after.broken === undefined)
       yield* Effect.logInfo(`${options.path} is read again`)
-    yield* Effect.forEach(reactions, (react) => react)
+    for (const changed of listeners) changed()
     yield* watchAll
   }).pipe(
     Effect.catchCause((cause) => Effect.logError(`${options.path} could not be taken over`, cause)),
@@ -119,7 +119,7 @@ const make = Effect.fnUntraced(function* (options: TemplateFileOptions) {
         takeOver()
         preparations.push(prepare)
       }).pipe(oneAtATime.withPermit),
-    onChange: (react) => Effect.sync(() => void reactions.push(react))
+    onChange: (changed) => void listeners.push(changed)
   })
 })
 

@@ -1,18 +1,23 @@
 /** What a template says of browsers of other origins, as function URLs, HTTP APIs and REST APIs have it. */
+import type { DeclaredUrl } from "../domain/FunctionConfig.ts"
 import type { ApiCors } from "../domain/Route.ts"
-import type { CorsPolicy } from "../events/Cors.ts"
 import { Fields } from "./Fields.ts"
 import { isRecord } from "./parseTemplate.ts"
 
 /** Of a function URL. */
-export const corsPolicyOf = (cors: Fields): CorsPolicy => ({
-  AllowCredentials: cors.flag("AllowCredentials"),
-  AllowHeaders: cors.texts("AllowHeaders"),
-  AllowMethods: cors.texts("AllowMethods"),
-  AllowOrigins: cors.texts("AllowOrigins"),
-  ExposeHeaders: cors.texts("ExposeHeaders"),
-  MaxAge: cors.whole("MaxAge", 0, 86_400)
-})
+export const corsPolicyOf = (cors: Fields): NonNullable<DeclaredUrl["cors"]> => {
+  const allowCredentials = cors.flag("AllowCredentials")
+  const maxAge = cors.whole("MaxAge", 0, 86_400)
+  const lists = ["AllowHeaders", "AllowMethods", "AllowOrigins", "ExposeHeaders"].flatMap((key) => {
+    const texts = cors.texts(key)
+    return texts === undefined ? [] : [[key, texts] as const]
+  })
+  return {
+    ...Object.fromEntries(lists),
+    ...(allowCredentials === undefined ? {} : { AllowCredentials: allowCredentials }),
+    ...(maxAge === undefined ? {} : { MaxAge: maxAge })
+  }
+}
 
 /** `CorsConfiguration` of an HTTP API; `true` lets every origin in. */
 export const httpApiCors = (api: Fields): ApiCors | undefined => {

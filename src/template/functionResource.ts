@@ -1,18 +1,13 @@
 /** Reads a function out of a template: `AWS::Serverless::Function` and `AWS::Lambda::Function`. */
 import { isAbsolute, resolve } from "node:path"
 import { Schema } from "effect"
+import type { DeclaredUrl, EventInvokeDefaults } from "../domain/FunctionConfig.ts"
 import { FunctionName } from "../domain/FunctionName.ts"
 import { reservedVariables } from "../provision/workerEnvironment.ts"
 import { corsPolicyOf } from "./corsSettings.ts"
 import { Fields } from "./Fields.ts"
 import { isRecord } from "./parseTemplate.ts"
-import type {
-  TemplateCode,
-  TemplateEventInvoke,
-  TemplateFunction,
-  TemplatePermission,
-  TemplateUrl
-} from "./Template.ts"
+import type { TemplateCode, TemplateFunction } from "./Template.ts"
 import type { Resource } from "./templateNames.ts"
 
 export interface FunctionPlace {
@@ -67,8 +62,8 @@ export const functionOf = (
     )
   }
   const deadLetters = (properties.record("DeadLetterQueue") ?? properties.record("DeadLetterConfig"))?.text("TargetArn")
-  const url = isServerless ? urlOf(properties.record("FunctionUrlConfig"), alias) : undefined
-  const eventInvoke = isServerless ? eventInvokeOf(properties.record("EventInvokeConfig"), alias) : undefined
+  const url = isServerless ? urlOf(properties.record("FunctionUrlConfig")) : undefined
+  const eventInvoke = isServerless ? eventInvokeOf(properties.record("EventInvokeConfig")) : undefined
   return {
     logicalId: resource.logicalId,
     name,
@@ -88,9 +83,8 @@ export const functionOf = (
     ...(provisioned === undefined ? {} : { provisionedConcurrency: provisioned }),
     ...(deadLetters === undefined ? {} : { deadLetterTarget: deadLetters }),
     qualifiers: alias === undefined ? [] : [alias, "1"],
-    urls: url === undefined ? [] : [url],
-    eventInvokes: eventInvoke === undefined ? [] : [eventInvoke],
-    permissions: url?.authType === "NONE" ? publicUrl(alias) : []
+    ...(url === undefined ? {} : { url }),
+    ...(eventInvoke === undefined ? {} : { eventInvoke })
   }
 }
 
@@ -214,7 +208,7 @@ const environmentOf = (variables: Fields | undefined): Readonly<Record<string, s
   return environment
 }
 
-export const urlOf = (config: Fields | undefined, qualifier: string | undefined): TemplateUrl | undefined => {
+export const urlOf = (config: Fields | undefined): DeclaredUrl | undefined => {
   if (config === undefined) return undefined
   const authType = config.choice("AuthType", ["NONE", "AWS_IAM"])
   if (authType === undefined) {
@@ -223,28 +217,13 @@ export const urlOf = (config: Fields | undefined, qualifier: string | undefined)
   }
   const cors = config.record("Cors")
   return {
-    ...(qualifier === undefined ? {} : { qualifier }),
     authType,
     invokeMode: config.choice("InvokeMode", ["BUFFERED", "RESPONSE_STREAM"]) ?? "BUFFERED",
     ...(cors === undefined ? {} : { cors: corsPolicyOf(cors) })
   }
 }
 
-/** What SAM allows beside a URL that everybody may call. */
-const publicUrl = (qualifier: string | undefined): ReadonlyArray<TemplatePermission> => [
-  {
-    id: "FunctionUrlPublicPermissions",
-    ...(qualifier === undefined ? {} : { qualifier }),
-    action: "lambda:InvokeFunctionUrl",
-    principal: "*",
-    functionUrlAuthType: "NONE"
-  }
-]
-
-export const eventInvokeOf = (
-  config: Fields | undefined,
-  qualifier: string | undefined
-): TemplateEventInvoke | undefined => {
+export const eventInvokeOf = (config: Fields | undefined): EventInvokeDefaults | undefined => {
   if (config === undefined) return undefined
   const maxRetries = config.whole("MaximumRetryAttempts", 0, 2)
   const maxAgeSeconds = config.whole("MaximumEventAgeInSeconds", 60, 21_600)
@@ -259,7 +238,6 @@ export const eventInvokeOf = (
   }
   const [onSuccess, onFailure] = [destination("OnSuccess"), destination("OnFailure")]
   return {
-    ...(qualifier === undefined || qualifier === "$LATEST" ? {} : { qualifier }),
     ...(maxRetries === undefined ? {} : { maxRetries }),
     ...(maxAgeSeconds === undefined ? {} : { maxAgeSeconds }),
     ...(onSuccess === undefined ? {} : { onSuccess }),

@@ -210,9 +210,7 @@ const readLayers = (reading: Reading): ReadonlyMap<string, TemplateLayer> => {
 }
 
 /** What resources of their own say of a function, in the order in which they come. */
-type Extra = Partial<
-  Pick<TemplateFunction, "eventInvokes" | "permissions" | "provisionedConcurrency" | "qualifiers" | "urls">
->
+type Extra = Partial<Pick<TemplateFunction, "eventInvoke" | "provisionedConcurrency" | "qualifiers" | "url">>
 
 const readExtras = (reading: Reading): ReadonlyMap<string, ReadonlyArray<Extra>> => {
   const extras = new Map<string, Array<Extra>>()
@@ -221,7 +219,7 @@ const readExtras = (reading: Reading): ReadonlyMap<string, ReadonlyArray<Extra>>
     const properties = propertiesOf(reading, resource, remarksOf(reading, resource))
     const key = resource.type === "AWS::Lambda::Url" ? "TargetFunctionArn" : "FunctionName"
     const target = functionTargetOf(properties.text(key) ?? "")
-    const extra = extraOf(resource, properties, target?.qualifier)
+    const extra = extraOf(resource, properties)
     if (target === undefined || extra === undefined) continue
     extras.set(target.functionName, [...(extras.get(target.functionName) ?? []), extra])
   }
@@ -233,8 +231,8 @@ const extraTypes = new Set([
   ...["AWS::Lambda::Url", "AWS::Lambda::Version"]
 ])
 
-const extraOf = (resource: Resource, properties: Fields, ofArn: string | undefined): Extra | undefined => {
-  const qualifier = properties.text("Qualifier") ?? ofArn
+/** An alias and a version are the function as it is, and what is said of one is said of all. */
+const extraOf = (resource: Resource, properties: Fields): Extra | undefined => {
   switch (resource.type) {
     case "AWS::Lambda::Version":
     case "AWS::Lambda::Alias": {
@@ -248,30 +246,16 @@ const extraOf = (resource: Resource, properties: Fields, ofArn: string | undefin
       }
     }
     case "AWS::Lambda::Url": {
-      const url = urlOf(properties, qualifier)
-      return url === undefined ? undefined : { urls: [url] }
+      const url = urlOf(properties)
+      return url === undefined ? undefined : { url }
     }
     case "AWS::Lambda::EventInvokeConfig": {
-      const settings = eventInvokeOf(properties, qualifier)
-      return settings === undefined ? undefined : { eventInvokes: [settings] }
+      const eventInvoke = eventInvokeOf(properties)
+      return eventInvoke === undefined ? undefined : { eventInvoke }
     }
-    default: {
-      const [action, principal] = [properties.text("Action"), properties.text("Principal")]
-      const functionUrlAuthType = properties.choice("FunctionUrlAuthType", ["NONE", "AWS_IAM"])
-      // Of the others nobody is asked for a permission here.
-      if (action !== "lambda:InvokeFunctionUrl" || principal === undefined) return undefined
-      return {
-        permissions: [
-          {
-            id: resource.logicalId,
-            action,
-            principal,
-            ...(qualifier === undefined ? {} : { qualifier }),
-            ...(functionUrlAuthType === undefined ? {} : { functionUrlAuthType })
-          }
-        ]
-      }
-    }
+    default:
+      // A permission: nobody is asked for one here, and a URL that is declared is permitted.
+      return undefined
   }
 }
 
@@ -280,12 +264,11 @@ const withExtras = (found: TemplateFunction, extras: ReadonlyArray<Extra>): Temp
     (sum, { provisionedConcurrency = 0 }) => sum + provisionedConcurrency,
     0
   )
+  const whole = { ...found }
+  for (const extra of extras) Object.assign(whole, extra)
   return {
-    ...found,
+    ...whole,
     qualifiers: [...new Set([found, ...extras].flatMap(({ qualifiers = [] }) => qualifiers))],
-    urls: [found, ...extras].flatMap(({ urls = [] }) => urls),
-    eventInvokes: [found, ...extras].flatMap(({ eventInvokes = [] }) => eventInvokes),
-    permissions: [found, ...extras].flatMap(({ permissions = [] }) => permissions),
     ...(provisioned === 0 ? {} : { provisionedConcurrency: provisioned })
   }
 }
