@@ -61,7 +61,10 @@ export class ApiIndex {
       const found = place.api.matchDefault(method, place.path)
       if (found !== undefined) return found
     }
-    return first.api.unrouted(first.path)
+    // A browser that asks beforehand asks about another method, of an API that answers it without a route.
+    const asked = method === "OPTIONS" ? places.find(({ api, path }) => api.answersBrowsers(path)) : undefined
+    const { api, path: after } = asked ?? first
+    return api.unrouted(after)
   }
 
   #behindStage(path: string) {
@@ -97,10 +100,17 @@ class IndexedApi {
     return match === undefined ? undefined : { _tag: "Routed", api: this.api, ...match, path }
   }
 
+  /** Whether it answers browsers itself that ask about this path. */
+  answersBrowsers(path: string): boolean {
+    return this.api.cors !== undefined && methods.some((method) => this.match(method, path) !== undefined)
+  }
+
   unrouted(path: string): Unrouted {
     return { _tag: "Unrouted", api: this.api, path }
   }
 }
+
+const methods = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"]
 
 const rulesOf = (api: Api): PathRules =>
   api.isLenient

@@ -57,6 +57,16 @@ describe("RouteTable", () => {
       "shop /hardcoded /hardcoded {}"
     ],
     ["the default stage, in no path", [web], "GET web.execute-api.local /pets/1", 'web /pets/{id} /pets/1 {"id":"1"}'],
+    [
+      "a browser that asks beforehand, of the API that answers it",
+      [
+        restApi(["GET /a"]),
+        httpApi(["GET /b"], { id: "open" }),
+        httpApi(["GET /pets/{id}"], { id: "asked", cors: {} })
+      ],
+      "OPTIONS - /pets/1",
+      "asked has no route"
+    ],
     ["$default for the rest", [web], "PATCH - /else", "web $default /else {}"],
     ["a named stage of an HTTP API", [staged], "GET - /v1/pets/1", 'staged /pets/{id} /pets/1 {"id":"1"}'],
     [
