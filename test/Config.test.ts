@@ -36,6 +36,19 @@ describe("loadSettings", () => {
     expect(Duration.toMillis(settings.acquireTimeout)).toBe(5500)
   })
 
+  it("has a sign-in where all of it is set, and none where nothing is", async () => {
+    expect((await load()).signIn).toBeUndefined()
+    const whole = { JWT_SECRET_KEY: "s".repeat(32), X_API_KEY: "key", AUTH_USER: "admin", AUTH_PASS: "password" }
+    const { signIn } = await load(whole)
+    expect(signIn).toMatchObject({ path: "/user/auth/v1", apiKey: "key", user: "admin", password: "password" })
+    expect(Duration.toSeconds(signIn!.life)).toBe(3000)
+    for (const name of Object.keys(whole)) {
+      expect(await refusal({ ...whole, [name]: "" })).toContain(`Sign-in is half set up: set ${name} as well`)
+    }
+    const short = await refusal({ ...whole, JWT_SECRET_KEY: "q".repeat(31) })
+    expect(short).toBe("JWT_SECRET_KEY is too short: it needs at least 32 characters.")
+  })
+
   it("takes an empty variable for one that is not set", async () => {
     expect((await load({ IRORI_PORT: "", AWS_REGION: "" })).region).toBe("us-east-1")
   })
