@@ -261,6 +261,11 @@ const failureOf = (trailers: Fields): StreamFailure | undefined => {
   return { errorType, document: document.length > 0 ? document : Buffer.from(JSON.stringify({ errorType })) }
 }
 
+/** AWS's client for Go names no mode: it announces the trailers of a failure with everything that it sends. */
+const mayFailMidway = ({ headers }: Exchange): boolean =>
+  headers.get("lambda-runtime-function-response-mode") === undefined &&
+  headers.get("trailer")?.toLowerCase().includes("lambda-runtime-function-error-type") === true
+
 /** Takes a response as it comes. */
 const receiveStream = (
   session: RuntimeSession,
@@ -307,7 +312,7 @@ const route =
         if (session.isAt(requestId)) cutOff(requestId)
       }
       const mode = headers.get("lambda-runtime-function-response-mode")
-      if (verb === "response" && mode?.toLowerCase() === "streaming") {
+      if (verb === "response" && (mode?.toLowerCase() === "streaming" || mayFailMidway(exchange))) {
         return receiveStream(session, exchange, requestId, abort)
       }
       if (verb === "response" && mode !== undefined) {

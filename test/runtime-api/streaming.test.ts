@@ -74,6 +74,25 @@ describe("a streamed response", () => {
     })
   )
 
+  it.live(
+    "is one without a mode too, where the trailers of a failure are announced: AWS's client for Go sends it so",
+    () =>
+      withWorker(async ({ connection, deliver, poll }) => {
+        await poll()
+        const sink = new KeptAnswer()
+        const outcome = deliver(event(), sink)
+        await connection.response()
+        const announced = "Trailer: Lambda-Runtime-Function-Error-Body,Lambda-Runtime-Function-Error-Type\r\n"
+        connection.send(
+          `${streamHead(announced).replace(/Lambda-Runtime-Function-Response-Mode: streaming\r\n/, "")}${chunk("half")}`
+        )
+        await sink.until(() => sink.pieces.at(-1) === "half")
+        connection.send("0\r\nLambda-Runtime-Function-Error-Type: errorString\r\n\r\n")
+        await connection.response()
+        expect(answered(await outcome)).toMatchObject({ errorType: "errorString" })
+      })
+  )
+
   it.live("that names an error and does not tell it has a document all the same", () =>
     withWorker(async ({ connection, deliver, poll }) => {
       await poll()
