@@ -283,17 +283,18 @@ const matches = (pattern: string, value: string): boolean => {
 const number = (value: number, shape: Shape): string =>
   (shape.type === "double" || shape.type === "float") && Number.isInteger(value) ? value.toFixed(1) : String(value)
 
-/** As Java prints it: `[x86_64, arm64]`, `{2=2.0}`. */
+/** As Java prints it: `[x86_64, arm64]`, `{2=2.0}`. Goes no deeper than the shape does: nobody else bounds a value. */
 const print = (value: unknown, shape: Shape): string => {
   if (Array.isArray(value)) {
     const member = shapeOf(shape.member?.shape ?? "")
-    return `[${value.map((item) => print(item, member)).join(", ")}]`
+    return shape.type === "list" ? `[${value.map((item) => print(item, member)).join(", ")}]` : ""
   }
   if (isRecord(value)) {
-    const member = shapeOf(shape.value?.shape ?? "")
-    return `{${Object.entries(value)
-      .map(([key, item]) => `${key}=${print(item, member)}`)
-      .join(", ")}}`
+    const entries = Object.entries(value).flatMap(([key, item]) => {
+      const member = shape.type === "map" ? shape.value : shape.members?.[key]
+      return member === undefined ? [] : [`${key}=${print(item, shapeOf(member.shape))}`]
+    })
+    return `{${entries.join(", ")}}`
   }
   return typeof value === "number" ? number(value, shape) : String(value)
 }
