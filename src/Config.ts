@@ -41,6 +41,7 @@ const roles = ["all", "gateway", "manager"] as const
 const provisioners = ["auto", "docker", "process"] as const
 const pausers = ["auto", "engine"] as const
 const httpServers = ["auto", "exact", "fast"] as const
+const tlsModes = ["off", "development"] as const
 const logFormats = ["auto", "json", "pretty"] as const
 const logLevels = ["DEBUG", "INFO", "WARN", "WARNING", "ERROR"] as const
 
@@ -66,6 +67,14 @@ const settings = Config.all({
   rootPath: Config.schema(Schema.String.check(Schema.isPattern(/^(\/[\w.~-]+)*$/u)), "IRORI_ROOT_PATH").pipe(
     Config.withDefault("")
   ),
+  /** `development` serves HTTPS with a certificate for this machine alone, which is made on first use and kept. */
+  tls: Choice("IRORI_TLS", tlsModes, "off"),
+  /**
+   * PEM files of the certificate, followed by those between it and an authority, and of its key: with them HTTPS is served.
+   * They are read again when they change.
+   */
+  tlsCert: Config.option(Config.NonEmptyString("IRORI_TLS_CERT")),
+  tlsKey: Config.option(Config.NonEmptyString("IRORI_TLS_KEY")),
   /** Callers of the Lambda API must send it as `x-api-key`; at least 16 characters. Without it nobody is asked. */
   apiKey: Config.option(Config.NonEmptyString("IRORI_API_KEY")),
   /** The folder for all that outlives the process. One process of each role at a time. */
@@ -380,6 +389,20 @@ export const loadSettings = Effect.fnUntraced(function* (
         "16 characters, which callers send as x-api-key, or listen on 127.0.0.1."
     })
   }
+  const hasFiles = Option.isSome(read.tlsCert)
+  if (hasFiles !== Option.isSome(read.tlsKey)) {
+    return yield* new SettingInvalid({ detail: "IRORI_TLS_CERT and IRORI_TLS_KEY belong together: set both, or none." })
+  }
+  if (hasFiles && read.tls === "development") {
+    return yield* new SettingInvalid({
+      detail: "IRORI_TLS=development makes a certificate of its own: leave it out, or IRORI_TLS_CERT and IRORI_TLS_KEY."
+    })
+  }
+  if ((hasFiles || read.tls !== "off") && read.role === "manager") {
+    return yield* new SettingInvalid({
+      detail: "IRORI_TLS, IRORI_TLS_CERT and IRORI_TLS_KEY are for gateways: a manager is called over plain HTTP."
+    })
+  }
   if (Option.isSome(read.apiKey) && read.apiKey.value.length < 16) {
     return yield* new SettingInvalid({ detail: "IRORI_API_KEY is too short: it needs at least 16 characters." })
   }
@@ -414,6 +437,7 @@ const choicesOf = (name: string): string | undefined => {
     IRORI_PROVISIONER: provisioners,
     IRORI_PAUSE_BY: pausers,
     IRORI_HTTP_SERVER: httpServers,
+    IRORI_TLS: tlsModes,
     IRORI_LOG_FORMAT: logFormats,
     IRORI_MISSED_SCHEDULES: missedPolicies,
     LOG_LEVEL: logLevels

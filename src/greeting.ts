@@ -19,6 +19,8 @@ export interface Greeting {
   readonly needsKey: boolean
   readonly functions: ReadonlyArray<PlacedFunction>
   readonly functionsDir: string
+  /** The file of a certificate that nobody trusts yet. */
+  readonly certificate?: string
   /** HTTP APIs that are served. By default none. */
   readonly apis?: ReadonlyArray<Api>
 }
@@ -28,11 +30,20 @@ export const greeting = (about: Greeting): ReadonlyArray<string> => {
   if (about.role === "manager") return [`Irori's manager listens on ${about.url}, for gateways that have its token.`]
   return [
     `Irori listens on ${about.url}${about.docs ? `, and explains itself at ${about.url}/docs` : ""}.`,
+    ...trustLines(about),
     ...functionLines(about),
     ...curlLines(about),
     ...routeLines(about)
   ]
 }
+
+const trustLines = ({ certificate }: Greeting): ReadonlyArray<string> =>
+  certificate === undefined
+    ? []
+    : [
+        "Its certificate is its own. To trust it: curl --cacert, NODE_EXTRA_CA_CERTS=, AWS_CA_BUNDLE= or the browser, with",
+        `  ${certificate}`
+      ]
 
 const functionLines = ({ functions, functionsDir }: Greeting): ReadonlyArray<string> => {
   const stored = functions.filter(({ isStored }) => isStored === true)
@@ -86,9 +97,9 @@ const routeLines = ({ apis = [], url }: Greeting): ReadonlyArray<string> => {
   return []
 }
 
-const curlLines = ({ functions, needsKey, url }: Greeting): ReadonlyArray<string> => {
+const curlLines = ({ certificate, functions, needsKey, url }: Greeting): ReadonlyArray<string> => {
   const first = functions.find(({ config }) => config.name === "echo") ?? functions[0]
   if (first === undefined) return []
-  const key = needsKey ? ' -H "x-api-key: $IRORI_API_KEY"' : ""
+  const key = `${needsKey ? ' -H "x-api-key: $IRORI_API_KEY"' : ""}${certificate === undefined ? "" : ` --cacert ${certificate}`}`
   return ["Try it:", `  curl${key} ${url}/2015-03-31/functions/${first.config.name}/invocations -d '{"hello":"world"}'`]
 }

@@ -18,6 +18,7 @@ import { FunctionStore } from "./control/FunctionStore.ts"
 import { greeting } from "./greeting.ts"
 import { listen } from "./http/HttpServer.ts"
 import { withoutRoot } from "./http/rootPath.ts"
+import { certificateFiles, developmentCertificate, developmentCertificatePath } from "./http/ServerCertificate.ts"
 import { AsyncInvoker } from "./invoke/AsyncInvoker.ts"
 import { layerAll, layerGateway, layerManager, managerTokenOf, ownerOf } from "./layers.ts"
 import * as Log from "./log/Log.ts"
@@ -101,23 +102,39 @@ const start = Effect.fnUntraced(function* (settings: Settings) {
     hasDocs ? new Elysia().use(docs(apis, settings.rootPath)) : new Elysia()
   )
   const routed = yield* Effect.promise(() => runtime.runPromise(routedApis))
+  // What changes later is said in the log, which is the runtime's.
+  const context = yield* Effect.promise(() => runtime.runPromise(Effect.context<never>()))
+  const certificate = yield* Effect.provideContext(certificateOf(settings, state), context)
   const server = yield* listen({
     host: settings.host,
     port: settings.port,
     maxBodyBytes,
     fetch: withoutRoot(settings.rootPath, app.fetch),
-    isExact: settings.httpServer === "exact" || (settings.httpServer === "auto" && routed.length > 0)
+    isExact: settings.httpServer === "exact" || (settings.httpServer === "auto" && routed.length > 0),
+    ...(certificate === undefined ? {} : { certificate })
   })
-  yield* Effect.promise(() => runtime.runPromise(greet(settings, server.port, hasDocs)))
+  yield* Effect.promise(() => runtime.runPromise(greet(settings, state, server.port, hasDocs)))
   return { server, runtime }
 })
+
+/** What HTTPS is served with, if it is. */
+const certificateOf = (settings: Settings, state: StateFolder) => {
+  const { functionUrlDomain, host, region, tls, tlsCert, tlsKey } = settings
+  if (Option.isSome(tlsCert) && Option.isSome(tlsKey)) {
+    return certificateFiles({ cert: tlsCert.value, key: tlsKey.value })
+  }
+  if (tls === "off") return Effect.void
+  const domain = functionUrlDomain.replace(/^https?:\/\//, "").replace(/[:/].*$/, "")
+  const hosts = [host, `*.lambda-url.${region}.${domain}`, `*.execute-api.${region}.${domain}`]
+  return developmentCertificate({ folder: state.path, hosts })
+}
 
 /** HTTP APIs, where this process serves any. */
 const routedApis = Effect.flatMap(Effect.serviceOption(RouteTable), (table) =>
   Option.isNone(table) ? Effect.succeed([]) : table.value.apis
 )
 
-const greet = Effect.fnUntraced(function* (settings: Settings, port: number, hasDocs: boolean) {
+const greet = Effect.fnUntraced(function* (settings: Settings, state: StateFolder, port: number, hasDocs: boolean) {
   const registry = yield* Effect.serviceOption(FunctionRegistry)
   const placements = yield* Effect.serviceOption(Placements)
   const store = yield* Effect.serviceOption(FunctionStore)
@@ -131,7 +148,8 @@ const greet = Effect.fnUntraced(function* (settings: Settings, port: number, has
     })
   )
   const lines = greeting({
-    url: `http://${settings.host.includes(":") ? `[${settings.host}]` : settings.host}:${port}`,
+    url: `${settings.tls === "off" && Option.isNone(settings.tlsCert) ? "http" : "https"}://${settings.host.includes(":") ? `[${settings.host}]` : settings.host}:${port}`,
+    ...(settings.tls === "development" ? { certificate: developmentCertificatePath(state.path) } : {}),
     role: settings.role,
     docs: hasDocs,
     needsKey: Option.isSome(settings.apiKey),

@@ -21,7 +21,7 @@ import {
   httpAnswerV2
 } from "../../src/events/HttpResponseV2.ts"
 import { PreludeReader } from "../../src/events/StreamPrelude.ts"
-import { clientAddressOf } from "../../src/http/HttpServer.ts"
+import { clientAddressOf, tlsOf } from "../../src/http/HttpServer.ts"
 import { rawOf } from "../../src/http/RawRequest.ts"
 import type { TrustedProxies } from "../../src/http/TrustedProxies.ts"
 import { LambdaInvoker } from "../../src/invoke/LambdaInvoker.ts"
@@ -132,8 +132,15 @@ const eventOf = (
   { body, domainName, iam, nowMillis }: EventParts
 ): HttpEventV2 => {
   const { clientIp, requestId, trace } = exchangeOf(request)
-  const from = proxies(request.headers, clientIp)
+  const tls = tlsOf(request)
+  const from = proxies(request.headers, clientIp, tls === undefined ? "http" : "https")
   const added = new Map([
+    ...(tls === undefined
+      ? []
+      : ([
+          ["x-amzn-tls-version", tls.version],
+          ["x-amzn-tls-cipher-suite", tls.cipher]
+        ] as const)),
     ["x-forwarded-for", from.chain],
     ["x-forwarded-proto", from.scheme],
     ["x-forwarded-port", from.port ?? target.port ?? (from.scheme === "https" ? "443" : "80")],

@@ -12,6 +12,7 @@ import { decodedPath, httpEventV2 } from "../../src/events/HttpEventV2.ts"
 import { type HttpAnswer, hasNoBody } from "../../src/events/HttpResponseV2.ts"
 import { restEvent } from "../../src/events/RestEvent.ts"
 import type { RestAnswer } from "../../src/events/RestResponse.ts"
+import { tlsOf } from "../../src/http/HttpServer.ts"
 import { type RawFields, rawOf } from "../../src/http/RawRequest.ts"
 import type { TrustedProxies } from "../../src/http/TrustedProxies.ts"
 import { LambdaInvoker } from "../../src/invoke/LambdaInvoker.ts"
@@ -160,7 +161,7 @@ const bodyOf = (request: Request): Effect.Effect<Uint8Array | "BodyTooLarge" | "
 /** Without the headers that say how the connection is, and with those that say where the request came from. */
 const fieldsOf = (request: Request, incoming: Incoming, { proxies = nobody }: ProxyOptions) => {
   const { clientIp, trace } = exchangeOf(request)
-  const from = proxies(request.headers, clientIp)
+  const from = proxies(request.headers, clientIp, tlsOf(request) === undefined ? "http" : "https")
   const port = /:(\d+)$/.exec(incoming.host)?.[1]
   const added: RawFields = [
     ["X-Forwarded-For", from.chain],
@@ -179,7 +180,7 @@ const fieldsOf = (request: Request, incoming: Incoming, { proxies = nobody }: Pr
 }
 
 /** Who is connected is the client. */
-const nobody: TrustedProxies = (_, peer) => ({ sourceIp: peer, chain: peer, scheme: "http" })
+const nobody: TrustedProxies = (_, peer, scheme = "http") => ({ sourceIp: peer, chain: peer, scheme })
 
 const ofConnection = new Set([
   "connection",

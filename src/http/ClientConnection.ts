@@ -5,13 +5,14 @@
  */
 import { STATUS_CODES } from "node:http"
 import type { Socket } from "node:net"
-import { withClientAddress } from "./HttpServer.ts"
+import { type ConnectionTls, withClientAddress, withTls } from "./HttpServer.ts"
 import { MalformedMessage, MessageReader } from "./MessageReader.ts"
 import { withRaw } from "./RawRequest.ts"
 import { type RequestHead, readRequestHead } from "./requestHead.ts"
 
 export interface ConnectionOptions {
-  readonly scheme: "http" | "https"
+  /** Of an encrypted connection. */
+  readonly tls?: ConnectionTls
   /** A longer body is refused. */
   readonly maxBodyBytes: number
   readonly fetch: (request: Request) => Response | Promise<Response>
@@ -156,7 +157,7 @@ export class ClientConnection {
     const address = this.#socket.remoteAddress
     let request: Request
     try {
-      request = new Request(`${this.#options.scheme}://${host === "" ? "localhost" : host}${target}`, {
+      request = new Request(`${this.#options.tls === undefined ? "http" : "https"}://${host === "" ? "localhost" : host}${target}`, {
         method,
         headers: fields.map(([name, value]): [string, string] => [name, value]),
         signal: exchange.leave.signal,
@@ -167,10 +168,8 @@ export class ClientConnection {
       this.#refuse(400)
       return
     }
-    const whole = withRaw(
-      withClientAddress(request, () => address),
-      exchange.head
-    )
+    const known = withClientAddress(request, () => address)
+    const whole = withTls(withRaw(known, exchange.head), this.#options.tls)
     void this.#answer(exchange, whole).catch(() => this.#socket.destroy())
   }
 

@@ -1,5 +1,6 @@
 /** Listens for HTTP and hands each request to a function: the one place that knows which runtime this is. */
 import { Effect, Schema, type Scope } from "effect"
+import type { ServerCertificate } from "./ServerCertificate.ts"
 
 /** The port is taken, or the address is none of this machine's. */
 export class ListenFailed extends Schema.TaggedError<ListenFailed>()("ListenFailed", {
@@ -20,6 +21,8 @@ export interface HttpServerOptions {
   readonly fetch: (request: Request) => Response | Promise<Response>
   /** Whether requests are kept as their clients wrote them, for `rawOf`. Each of them costs about twice as much then. */
   readonly isExact?: boolean
+  /** Serves HTTPS with it, and exactly. Connections go on with what they have begun with when it changes. */
+  readonly certificate?: ServerCertificate
 }
 
 const clientAddresses = new WeakMap<Request, () => string | undefined>()
@@ -39,8 +42,26 @@ const withPlainHost = (request: Request): Request => {
   // Without any host there is nothing but the path.
   if (request.url.startsWith("/")) return new Request(`http://localhost${request.url}`, request)
   const path = request.url.indexOf("/", request.url.indexOf("//") + 2)
-  return path >= 11 ? request : new Request(`http://localhost${request.url.slice(path)}`, request)
+  if (path >= 11) return request
+  const scheme = request.url.slice(0, request.url.indexOf(":"))
+  return new Request(`${scheme}://localhost${request.url.slice(path)}`, request)
 }
+
+/** How a connection is encrypted: `TLSv1.3`, `TLS_AES_128_GCM_SHA256`. */
+export interface ConnectionTls {
+  readonly version: string
+  readonly cipher: string
+}
+
+const encrypted = new WeakMap<Request, ConnectionTls>()
+
+export const withTls = (request: Request, tls: ConnectionTls | undefined): Request => {
+  if (tls !== undefined) encrypted.set(request, tls)
+  return request
+}
+
+/** Undefined for a connection that is not. */
+export const tlsOf = (request: Request): ConnectionTls | undefined => encrypted.get(request)
 
 /** The address at the other end of a request's connection; empty where there is none, as in a test. */
 export const clientAddressOf = (request: Request): string => clientAddresses.get(request)?.() ?? ""
@@ -67,7 +88,7 @@ export type Listen = (options: HttpServerOptions) => Effect.Effect<HttpServer, L
 export const listen: Listen = (options) =>
   Effect.flatMap(
     Effect.promise(() => {
-      if (options.isExact === true) return import("./NetHttpServer.ts")
+      if (options.isExact === true || options.certificate !== undefined) return import("./NetHttpServer.ts")
       return "Deno" in globalThis ? import("./DenoHttpServer.ts") : import("./BunHttpServer.ts")
     }),
     (server) => server.listen(options)

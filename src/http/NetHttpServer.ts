@@ -1,20 +1,26 @@
 /** HTTP on plain sockets, on whichever runtime: `ClientConnection` speaks it, this opens and closes. */
 import { createServer, type Socket } from "node:net"
+import { createServer as createTlsServer } from "node:tls"
 import { Deferred, Effect } from "effect"
 import { ClientConnection } from "./ClientConnection.ts"
-import { type Listen, type ListenFailed, listenFailed } from "./HttpServer.ts"
+import { type ConnectionTls, type Listen, type ListenFailed, listenFailed } from "./HttpServer.ts"
+import type { ServerCertificate } from "./ServerCertificate.ts"
 
 export const listen: Listen = Effect.fnUntraced(function* (options) {
   const connections = new Map<Socket, ClientConnection>()
   const allClosed = yield* Deferred.make<void>()
   let isDraining = false
-  const server = createServer((socket) => {
-    connections.set(socket, new ClientConnection(socket, { ...options, scheme: "http" }))
+  const accept = (socket: Socket, tls?: ConnectionTls) => {
+    connections.set(socket, new ClientConnection(socket, { ...options, ...(tls === undefined ? {} : { tls }) }))
     socket.on("close", () => {
       connections.delete(socket)
       if (isDraining && connections.size === 0) Deferred.doneUnsafe(allClosed, Effect.void)
     })
-  })
+  }
+  const server =
+    options.certificate === undefined
+      ? createServer((socket) => accept(socket))
+      : createSecureServer(options.certificate, accept)
   const port = yield* Effect.acquireRelease(
     Effect.callback<number, ListenFailed>((resume) => {
       server.once("error", (cause) => resume(Effect.fail(listenFailed(options, cause))))
@@ -38,3 +44,18 @@ export const listen: Listen = Effect.fnUntraced(function* (options) {
   })
   return { port, drain }
 })
+
+/** A client that has not shaken hands after this long is let go. */
+const handshakeMillis = 10_000
+
+const createSecureServer = (certificate: ServerCertificate, accept: (socket: Socket, tls: ConnectionTls) => void) => {
+  const context = () => ({ ...certificate.current(), minVersion: "TLSv1.2" as const, honorCipherOrder: true })
+  const server = createTlsServer(
+    { ...context(), ALPNProtocols: ["http/1.1"], handshakeTimeout: handshakeMillis },
+    (socket) => accept(socket, { version: socket.getProtocol() ?? "", cipher: socket.getCipher().name })
+  )
+  // Who speaks another language, or an old one, has been told so by the library.
+  server.on("tlsClientError", (_, socket) => socket.destroy())
+  certificate.onChange(() => server.setSecureContext(context()))
+  return server
+}

@@ -16,8 +16,8 @@ export interface ForwardedFrom {
   readonly port?: string
 }
 
-/** `peer` is the address at the other end of the connection. */
-export type TrustedProxies = (headers: Headers, peer: string) => ForwardedFrom
+/** `peer` is the address at the other end of the connection, whose scheme is `scheme`, by default `http`. */
+export type TrustedProxies = (headers: Headers, peer: string, scheme?: "http" | "https") => ForwardedFrom
 
 /** Reads addresses and networks (`10.0.0.0/8,::1`). Fails with one line for a person. */
 export const trustedProxies = (text: string): Result.Result<TrustedProxies, string> => {
@@ -36,24 +36,30 @@ export const trustedProxies = (text: string): Result.Result<TrustedProxies, stri
     const version = isIP(address)
     return version !== 0 && trusted.check(address, version === 6 ? "ipv6" : "ipv4")
   }
-  return Result.succeed((headers, peer) => forwardedFrom(headers, plain(peer), isTrusted))
+  return Result.succeed((headers, peer, scheme = "http") => forwardedFrom(headers, plain(peer), scheme, isTrusted))
 }
 
 /** An IPv4 address as such also where the connection is IPv6's. */
 const plain = (address: string): string => address.replace(/^::ffff:(?=\d+\.)/i, "")
 
-const forwardedFrom = (headers: Headers, peer: string, isTrusted: (address: string) => boolean): ForwardedFrom => {
-  if (!isTrusted(peer)) return { sourceIp: peer, chain: peer, scheme: "http" }
+const forwardedFrom = (
+  headers: Headers,
+  peer: string,
+  scheme: "http" | "https",
+  isTrusted: (address: string) => boolean
+): ForwardedFrom => {
+  if (!isTrusted(peer)) return { sourceIp: peer, chain: peer, scheme }
   const told = (headers.get("x-forwarded-for") ?? "").split(",").map((part) => plain(part.trim()))
   const chain = [...told.filter((address) => isIP(address) !== 0), peer]
   // From the near end: the first one that is not trusted is the client, whatever it says of others.
   let client = chain.length - 1
   while (client > 0 && isTrusted(chain[client]!)) client--
   const port = headers.get("x-forwarded-port")
+  const toldScheme = headers.get("x-forwarded-proto")
   return {
     sourceIp: chain[client]!,
     chain: chain.slice(client).join(", "),
-    scheme: headers.get("x-forwarded-proto")?.split(",", 1)[0]?.trim().toLowerCase() === "https" ? "https" : "http",
+    scheme: toldScheme === null ? scheme : toldScheme.split(",", 1)[0]?.trim().toLowerCase() === "https" ? "https" : "http",
     ...(port !== null && /^\d{1,5}$/.test(port) ? { port } : {})
   }
 }

@@ -1,5 +1,5 @@
 /** A server whose clients see its paths behind a prefix, since a proxy in front of it does not take that off. */
-import { clientAddressOf, withClientAddress } from "./HttpServer.ts"
+import { clientAddressOf, tlsOf, withClientAddress, withTls } from "./HttpServer.ts"
 import { rawOf, withRaw } from "./RawRequest.ts"
 
 type Fetch = (request: Request) => Response | Promise<Response>
@@ -17,8 +17,6 @@ const cut = (root: string, request: Request): Request => {
   if (url.pathname !== root && !url.pathname.startsWith(`${root}/`)) return request
   const rest = (text: string) => (text.slice(root.length).startsWith("/") ? "" : "/") + text.slice(root.length)
   const inner = new Request(`${url.origin}${rest(url.pathname)}${url.search}`, request)
-  return withRaw(
-    withClientAddress(inner, () => clientAddressOf(request)),
-    { target: rest(target), fields }
-  )
+  const known = withClientAddress(inner, () => clientAddressOf(request))
+  return withTls(withRaw(known, { target: rest(target), fields }), tlsOf(request))
 }
