@@ -102,9 +102,10 @@ const serve = async (
 ): Promise<Response> => {
   const { api } = found
   const policy = corsOf(api)
+  const preflight = preflightOf(request, found)
   const program =
-    policy !== undefined && isPreflight(request.method, request.headers)
-      ? Effect.succeed({ status: 204, headers: preflightHeaders(policy, request.headers), body: new Uint8Array() })
+    preflight !== undefined
+      ? Effect.succeed(preflight)
       : answer(request, incoming, found, options).pipe(
           Effect.map((made) => withApiCors(policy, request, made)),
           Effect.catchDefect((defect) =>
@@ -387,6 +388,19 @@ const corsOf = ({ cors }: Api): CorsPolicy | undefined =>
         ExposeHeaders: cors.exposeHeaders,
         MaxAge: cors.maxAgeSeconds
       }
+
+/** The answer to a browser that asks beforehand, where the API gives it itself. */
+const preflightOf = (request: Request, found: Routed | Unrouted): HttpAnswer | undefined => {
+  const { api } = found
+  const policy = corsOf(api)
+  if (policy !== undefined && isPreflight(request.method, request.headers)) {
+    return { status: 204, headers: preflightHeaders(policy, request.headers), body: new Uint8Array() }
+  }
+  if (api.preflightHeaders === undefined || request.method !== "OPTIONS") return undefined
+  // A route of that very method is what the API's author wants in place of it.
+  if (found._tag === "Routed" && found.route.method === "OPTIONS") return undefined
+  return { status: 200, headers: Object.entries(api.preflightHeaders), body: new Uint8Array() }
+}
 
 const withApiCors = (policy: CorsPolicy | undefined, request: Request, answer: HttpAnswer): HttpAnswer =>
   policy === undefined

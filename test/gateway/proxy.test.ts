@@ -497,3 +497,25 @@ describe("authorizers", () => {
     expect(decode(open.invoked[0]!.payload).requestContext.authorizer).toEqual({ claims: { sub: "me" } })
   })
 })
+
+describe("a REST API with headers for preflights", () => {
+  const api = restApi(["GET /a", "OPTIONS /own", "ANY /any"], {
+    preflightHeaders: { "access-control-allow-origin": "https://example.com", "access-control-max-age": "600" }
+  })
+
+  it.each(["/a", "/prod/any"])("answers OPTIONS of %s with them, without the function", async (path) => {
+    const { invoked, request } = answering({ statusCode: 200 }, api)
+    const response = await request(path, { method: "OPTIONS" })
+    expect(response.status).toBe(200)
+    expect(response.headers.get("access-control-allow-origin")).toBe("https://example.com")
+    expect(response.headers.get("access-control-max-age")).toBe("600")
+    expect(invoked).toEqual([])
+  })
+
+  it("leaves OPTIONS to a route of that method, and every other request as it is", async () => {
+    const { invoked, request } = answering({ statusCode: 200 }, api)
+    expect((await request("/own", { method: "OPTIONS" })).headers.has("access-control-allow-origin")).toBe(false)
+    expect((await request("/a")).headers.has("access-control-allow-origin")).toBe(false)
+    expect(invoked).toHaveLength(2)
+  })
+})
