@@ -96,6 +96,13 @@ describe("loadSettings", () => {
     ])
   })
 
+  it("reads parameters of a template, whose values may have commas", async () => {
+    const { templateParameters } = await load({ IRORI_TEMPLATE_PARAMETERS: "Stage=dev,Names=a,b, Url=http://h/?a=b" })
+    expect(templateParameters).toEqual({ Stage: "dev", Names: "a,b", Url: "http://h/?a=b" })
+    expect((await load()).templateParameters).toEqual({})
+    expect(await refusal({ IRORI_TEMPLATE_PARAMETERS: "Stage" })).toContain('"Stage" is not of the form Name=value')
+  })
+
   it("reads who may sign requests, and whose word counts for where they come from", async () => {
     const { credentials, trustedProxies } = await load({
       IRORI_ACCOUNT_ID: "123456789012",
