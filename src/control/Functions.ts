@@ -20,10 +20,11 @@ import { latest, type VersionRecord } from "./FunctionRecord.ts"
 import { FunctionStore } from "./FunctionStore.ts"
 import { configurationOf, imageLocation, listedConfigurationOf } from "./functionAnswer.ts"
 import { takeCode } from "./functionCode.ts"
-import { changedSettings, newSettings, refuseSettings } from "./functionSettings.ts"
+import { changedSettings, newSettings, refuseSettings, refuseUnknownFeatures } from "./functionSettings.ts"
 import { Layers } from "./Layers.ts"
 import { page, versionKey } from "./paging.ts"
 import {
+  CodeSigningConfigNotFound,
   type InvalidParameterValue,
   type PreconditionFailed,
   type RequestTooLarge,
@@ -47,7 +48,10 @@ type FindFailed = ResourceNotFound | FunctionUnusable
 export class Functions extends Context.Service<
   Functions,
   {
-    readonly create: (name: string, input: CreateFunctionRequest) => Effect.Effect<object, ChangeRefused>
+    readonly create: (
+      name: string,
+      input: CreateFunctionRequest
+    ) => Effect.Effect<object, ChangeRefused | CodeSigningConfigNotFound>
     /** `origin` for the link to the code. */
     readonly get: (reference: FunctionReference, origin: string) => Effect.Effect<object, FindFailed>
     readonly configuration: (reference: FunctionReference) => Effect.Effect<object, FindFailed>
@@ -94,9 +98,13 @@ const make = Effect.gen(function* () {
     const taken = new ResourceConflict({ detail: `Function already exist: ${name}` })
     if (yield* catalog.exists(name)) return yield* taken
     yield* demandFewTags(input.Tags ?? {})
+    // There are none, so there is none of this name.
+    if (input.CodeSigningConfigArn !== undefined) {
+      return yield* new CodeSigningConfigNotFound({ arn: input.CodeSigningConfigArn })
+    }
     const used = input.Layers === undefined ? undefined : yield* layers.use(input.Layers)
     const settings = newSettings(name, input, used)
-    const refused = refuseSettings(settings)
+    const refused = refuseUnknownFeatures(input) ?? refuseSettings(settings)
     if (refused !== undefined) return yield* refused
     const code = yield* takeCode(codes, input.Code ?? {}, settings.PackageType, "creating")
     const now = yield* Clock.currentTimeMillis
@@ -167,7 +175,7 @@ const make = Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
     const before = currentOf(name) ?? (yield* catalog.changeable(reference))
     const settings = changedSettings(before.settings, input, used)
-    const refused = refuseRevision(before, input.RevisionId) ?? refuseSettings(settings)
+    const refused = refuseRevision(before, input.RevisionId) ?? refuseUnknownFeatures(input) ?? refuseSettings(settings)
     if (refused !== undefined) return yield* refused
     const after = updated(before, { settings }, now)
     store.putVersion(name, after)

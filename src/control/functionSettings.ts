@@ -116,6 +116,23 @@ export const refuseSettings = (settings: FunctionSettings): InvalidParameterValu
   )
 }
 
+/** Of the model, and nothing that Irori does: a function that was promised one of them would not be what it seems. */
+const unknownFeatures = [
+  "AcceleratorConfig",
+  "CapacityProviderConfig",
+  "DurableConfig",
+  "PublishTo",
+  "RuntimeConfig",
+  "TenancyConfig"
+]
+
+export const refuseUnknownFeatures = (given: object): InvalidParameterValue | undefined => {
+  const found = unknownFeatures.find((name) => name in given)
+  return found === undefined
+    ? undefined
+    : new InvalidParameterValue({ detail: `${found} is not supported by this service.` })
+}
+
 const cannotConfigure =
   "Lambda was unable to configure your environment variables because the environment variables you have provided"
 

@@ -66,3 +66,35 @@ describe("many requests to make a function of one name", () => {
     expect(answers.map(({ status }) => status).sort()).toEqual([201, ...Array.from({ length: 7 }, () => 409)])
   })
 })
+
+describe("features of the model that there are not", () => {
+  it.each([
+    ["TenancyConfig", { TenantIsolationMode: "PER_TENANT" }],
+    ["DurableConfig", { ExecutionTimeout: 60 }],
+    ["PublishTo", "LATEST_PUBLISHED"]
+  ])("are refused when a function is made with %s, rather than promised", async (name, value) => {
+    const { ask } = functionsApp()
+    expect(await ask("POST ", await creation("plain", { [name]: value }))).toMatchObject({
+      status: 400,
+      type: "InvalidParameterValueException",
+      body: { message: `${name} is not supported by this service.` }
+    })
+    expect((await ask("GET /plain")).status).toBe(404)
+  })
+
+  it("are refused when a configuration is changed to have them", async () => {
+    const { ask, create } = functionsApp()
+    await create("plain")
+    const changed = await ask("PUT /plain/configuration", { DurableConfig: { ExecutionTimeout: 60 } })
+    expect(changed).toMatchObject({ status: 400, type: "InvalidParameterValueException" })
+  })
+
+  it("are told as not found, where it is a configuration for code signing", async () => {
+    const CodeSigningConfigArn = "arn:aws:lambda:us-east-1:123456789012:code-signing-config:csc-0123456789abcdef0"
+    const { ask } = functionsApp()
+    expect(await ask("POST ", await creation("signed", { CodeSigningConfigArn }))).toMatchObject({
+      status: 404,
+      type: "CodeSigningConfigNotFoundException"
+    })
+  })
+})
