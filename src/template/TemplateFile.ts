@@ -5,7 +5,7 @@
  */
 import { readFileSync, statSync } from "node:fs"
 import { basename, dirname, resolve } from "node:path"
-import { Context, Effect, Exit, Layer, Scope, Semaphore } from "effect"
+import { Context, Effect, Exit, Layer, Queue, Scope, Semaphore } from "effect"
 import type { Owner } from "../domain/FunctionName.ts"
 import type { RegistryProblem } from "../registry/FunctionRegistry.ts"
 import { watchFile, watchFolder } from "../registry/watchFolder.ts"
@@ -54,6 +54,9 @@ export class TemplateFile extends Context.Service<
   })
 }
 
+/** How often it is looked whether what is watched is still what is there. */
+const lookInterval = "2 seconds"
+
 interface Loaded {
   readonly template: Template
   readonly broken?: string
@@ -64,7 +67,7 @@ const make = Effect.fnUntraced(function* (options: TemplateFileOptions) {
   const listeners: Array<() => void> = []
   // A change that comes while another is taken over waits for it.
   const oneAtATime = Semaphore.makeUnsafe(1)
-  const watched = new Map<string, Scope.Closeable>()
+  const watched = new Map<string, { readonly identity: string; readonly ofPath: Scope.Closeable }>()
   const scope = yield* Effect.scope
   let loaded = load(options, emptyTemplate)
   for (const line of said(loaded)) yield* Effect.logWarning(line)
@@ -79,34 +82,45 @@ const make = Effect.fnUntraced(function* (options: TemplateFileOptions) {
     for (const line of said(after)) if (!known.has(line)) yield* Effect.logWarning(line)
     if (before.broken !== undefined && after.broken === undefined)
       yield* Effect.logInfo(`${options.path} is read again`)
-    for (const changed of listeners) changed()
-    yield* watchAll
+    for (const listener of listeners) listener()
+    if (options.watch === true) yield* watchAll
   }).pipe(
     Effect.catchCause((cause) => Effect.logError(`${options.path} could not be taken over`, cause)),
     oneAtATime.withPermit
   )
 
-  /** What the template names now is watched, and nothing else. */
+  const changes = yield* Queue.sliding<void>(1)
+  // Not within the watching that has noticed it, which may end by it.
+  const changed = Effect.sync(() => void Queue.offerUnsafe(changes, undefined))
+
+  /** What the template names now is watched, and it itself; what is not there, or is another one by now, is not. */
   const watchAll: Effect.Effect<void> = Effect.suspend(() => {
-    const wanted = new Map(namedBy(loaded.template).map((path) => [path, statSync(path, { throwIfNoEntry: false })]))
+    const wanted = new Map([resolve(options.path), ...namedBy(loaded.template)].map((path) => [path, identityOf(path)]))
     return Effect.gen(function* () {
-      for (const [path, ofPath] of watched) {
-        if (wanted.has(path)) continue
+      for (const [path, { identity, ofPath }] of watched) {
+        if (wanted.get(path) === identity) continue
         watched.delete(path)
         yield* Scope.close(ofPath, Exit.void)
       }
-      for (const [path, found] of wanted) {
-        if (watched.has(path) || found === undefined) continue
+      for (const [path, identity] of wanted) {
+        if (watched.has(path) || identity === undefined) continue
         const ofPath = yield* Scope.fork(scope)
-        watched.set(path, ofPath)
-        yield* Scope.provide(found.isDirectory() ? watchFolder(path, reload) : watchFile(path, reload), ofPath)
+        watched.set(path, { identity, ofPath })
+        yield* Scope.provide(isFolder(path) ? watchFolder(path, changed) : watchFile(path, changed), ofPath)
       }
     })
   })
 
+  /** A build removes folders and makes them anew, and who watches the old ones hears nothing of it. */
+  const look = Effect.suspend(() => {
+    const paths = [resolve(options.path), ...namedBy(loaded.template)]
+    return paths.every((path) => identityOf(path) === watched.get(path)?.identity) ? Effect.void : changed
+  })
+
   if (options.watch === true) {
-    yield* watchFile(resolve(options.path), reload)
     yield* watchAll
+    yield* Effect.forkScoped(Effect.forever(Effect.andThen(Queue.take(changes), reload)))
+    yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(lookInterval), look)))
   }
 
   return TemplateFile.of({
@@ -119,9 +133,17 @@ const make = Effect.fnUntraced(function* (options: TemplateFileOptions) {
         takeOver()
         preparations.push(prepare)
       }).pipe(oneAtATime.withPermit),
-    onChange: (changed) => void listeners.push(changed)
+    onChange: (listener) => void listeners.push(listener)
   })
 })
+
+/** The folder that is watched for `path`: another one with another number. */
+const identityOf = (path: string): string | undefined => {
+  const found = statSync(isFolder(path) ? path : dirname(path), { throwIfNoEntry: false })
+  return found === undefined ? undefined : `${found.dev} ${found.ino}`
+}
+
+const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 
 /** One line each, of what is wrong or odd. */
 const said = ({ broken, template }: Loaded): ReadonlyArray<string> =>

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect, Layer } from "effect"
+import { Duration, Effect, Equal, Layer, Option } from "effect"
 import { afterEach, beforeEach } from "vitest"
 import { CodeStore } from "../../src/control/CodeStore.ts"
 import { ConcurrencyLimits } from "../../src/control/ConcurrencyLimits.ts"
@@ -272,6 +272,28 @@ describe("TemplateFunctionRegistry", () => {
               expect((yield* registry.list).map(({ name }) => name)).toEqual(["H"])
               expect((yield* Effect.flip(registry.get("F")))._tag).toBe("FunctionNotFound")
               expect(limits.reservedOf("F")).toBeUndefined()
+            }),
+          { watch: true }
+        )
+      })
+    )
+
+    it.live("goes on with folders that a build has made anew", () =>
+      Effect.gen(function* () {
+        write("src/index.mjs", "1")
+        write("template.yaml", template("F: CodeUri: src"))
+        yield* withRegistry(
+          (registry) =>
+            Effect.gen(function* () {
+              const first = yield* registry.get("F")
+              rmSync(join(folder, "src"), { recursive: true })
+              yield* until(registry.problems, (found) => found.length > 0)
+              write("src/index.mjs", "another")
+              const second = yield* until(Effect.option(registry.get("F")), (found) => found._tag === "Some")
+              write("src/index.mjs", "yet another")
+              yield* until(Effect.option(registry.get("F")), (found) => !Equal.equals(found, second))
+              expect(second).not.toEqual(Option.some(first))
+              expect(yield* registry.problems).toEqual([])
             }),
           { watch: true }
         )
