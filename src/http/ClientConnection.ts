@@ -5,7 +5,8 @@
  */
 import { STATUS_CODES } from "node:http"
 import type { Socket } from "node:net"
-import { type ConnectionTls, withClientAddress, withTls } from "./HttpServer.ts"
+import { clearTimeout, setTimeout } from "node:timers"
+import { type ConnectionTls, type Patience, withClientAddress, withTls } from "./HttpServer.ts"
 import { MalformedMessage, MessageReader } from "./MessageReader.ts"
 import { withRaw } from "./RawRequest.ts"
 import { type RequestHead, readRequestHead } from "./requestHead.ts"
@@ -16,14 +17,15 @@ export interface ConnectionOptions {
   /** A longer body is refused. */
   readonly maxBodyBytes: number
   readonly fetch: (request: Request) => Response | Promise<Response>
+  readonly patience?: Patience
 }
 
 /** Of a body that is read slowly, this much is held before the client is slowed. */
 const maxHeldBytes = 256 * 1024
 /** A body up to this size is copied behind its head and leaves in one packet. */
 const maxCoalescedBytes = 16 * 1024
-/** A client that has begun a request, or was answered before its end, has this long for the next piece of it. */
-const maxPauseMillis = 60_000
+/** Load balancers keep a connection for less than this, and are to be the ones who close it. */
+const usual: Patience = { headMillis: 30_000, pauseMillis: 60_000, idleMillis: 360_000 }
 /** Of what a client sends on after it was refused, this much is thrown away, so that it gets to read the answer. */
 const maxDiscardedBytes = 128 * 1024 * 1024
 
@@ -54,22 +56,25 @@ export class ClientConnection {
   /** No request is read any more. */
   #isEnding = false
   #discardedBytes = 0
+  readonly #patience: Patience
+  #headDeadline: ReturnType<typeof setTimeout> | undefined
+  /** How long nothing has been under way, as far as that was looked at. */
+  #idleMillis = 0
 
   constructor(socket: Socket, options: ConnectionOptions) {
     this.#socket = socket
     this.#options = options
+    this.#patience = options.patience ?? usual
     this.#reader = new MessageReader({
       head: (startLine, _, lines) => this.#begin(readRequestHead(startLine, lines)),
       data: (piece) => this.#take(piece),
       end: () => this.#bodyEnded()
     })
     socket.setNoDelay(true)
-    socket.setKeepAlive(true, maxPauseMillis)
-    socket.setTimeout(maxPauseMillis)
+    socket.setKeepAlive(true, this.#patience.pauseMillis)
+    socket.setTimeout(this.#patience.pauseMillis)
     socket.on("data", (chunk: Buffer) => this.#receive(chunk))
-    socket.on("timeout", () => {
-      if (this.#awaitsClient()) socket.destroy()
-    })
+    socket.on("timeout", () => this.#nothingCame())
     socket.on("error", () => socket.destroy())
     socket.on("end", () => this.#leave())
     socket.on("close", () => this.#leave())
@@ -81,13 +86,29 @@ export class ClientConnection {
     else this.#exchange.isLast = true
   }
 
-  /** Not while it waits for an answer, nor between two requests. */
-  #awaitsClient(): boolean {
-    if (this.#isEnding) return true
-    return this.#exchange === undefined ? !this.#reader.drained : !this.#exchange.isRead
+  /** Nothing came or went for as long as a client may pause; which it may while it waits for its answer. */
+  #nothingCame(): void {
+    const { idleMillis, pauseMillis } = this.#patience
+    const isIdle = this.#exchange === undefined && this.#reader.drained && !this.#isEnding
+    this.#idleMillis = isIdle ? this.#idleMillis + pauseMillis : 0
+    const isLate = isIdle ? this.#idleMillis >= idleMillis : this.#exchange?.isRead !== true
+    if (isLate || this.#socket.writableLength > 0) this.#socket.destroy()
+    else this.#socket.setTimeout(pauseMillis)
+  }
+
+  /** A head may not take for ever, though it comes byte by byte. */
+  #watchHead(): void {
+    if (this.#exchange !== undefined || this.#reader.drained || this.#isEnding) this.#headIsDone()
+    else this.#headDeadline ??= setTimeout(() => this.#refuse(408), this.#patience.headMillis)
+  }
+
+  #headIsDone(): void {
+    clearTimeout(this.#headDeadline)
+    this.#headDeadline = undefined
   }
 
   #receive(chunk: Buffer): void {
+    this.#idleMillis = 0
     if (this.#isEnding) {
       this.#discardedBytes += chunk.length
       if (this.#discardedBytes > maxDiscardedBytes) this.#socket.destroy()
@@ -102,6 +123,7 @@ export class ClientConnection {
     } catch (error) {
       this.#refuse(error instanceof MalformedMessage ? error.status : 500)
     }
+    this.#watchHead()
     // Only now, since the body has mostly come together with its head.
     if (this.#exchange?.isHandedOver === false) this.#handOver(this.#exchange)
   }
@@ -157,12 +179,15 @@ export class ClientConnection {
     const address = this.#socket.remoteAddress
     let request: Request
     try {
-      request = new Request(`${this.#options.tls === undefined ? "http" : "https"}://${host === "" ? "localhost" : host}${target}`, {
-        method,
-        headers: fields.map(([name, value]): [string, string] => [name, value]),
-        signal: exchange.leave.signal,
-        ...this.#bodyOf(exchange)
-      })
+      request = new Request(
+        `${this.#options.tls === undefined ? "http" : "https"}://${host === "" ? "localhost" : host}${target}`,
+        {
+          method,
+          headers: fields.map(([name, value]): [string, string] => [name, value]),
+          signal: exchange.leave.signal,
+          ...this.#bodyOf(exchange)
+        }
+      )
     } catch {
       this.#exchange = undefined
       this.#refuse(400)
@@ -306,6 +331,7 @@ export class ClientConnection {
   /** What the client still sends is thrown away. */
   #end(): void {
     this.#isEnding = true
+    this.#headIsDone()
     this.#socket.end()
     this.#socket.resume()
   }
@@ -315,6 +341,7 @@ export class ClientConnection {
     const exchange = this.#exchange
     this.#exchange = undefined
     this.#isEnding = true
+    this.#headIsDone()
     if (exchange !== undefined) {
       if (!exchange.isRead && !exchange.ignoresBody) exchange.body?.error(new Error("the client has left"))
       exchange.leave.abort()

@@ -21,8 +21,20 @@ export interface HttpServerOptions {
   readonly fetch: (request: Request) => Response | Promise<Response>
   /** Whether requests are kept as their clients wrote them, for `rawOf`. Each of them costs about twice as much then. */
   readonly isExact?: boolean
+  /** How long clients are waited for. */
+  readonly patience?: Patience
   /** Serves HTTPS with it, and exactly. Connections go on with what they have begun with when it changes. */
   readonly certificate?: ServerCertificate
+}
+
+/** Of an exact server. */
+export interface Patience {
+  /** From the first byte of a request until the last one of its head, however steadily they come. */
+  readonly headMillis: number
+  /** For the next piece of a request that has begun, and for the client to take the next piece of its answer. */
+  readonly pauseMillis: number
+  /** For the next request, on a connection on which nothing is under way. */
+  readonly idleMillis: number
 }
 
 const clientAddresses = new WeakMap<Request, () => string | undefined>()

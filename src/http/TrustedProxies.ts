@@ -59,7 +59,8 @@ const forwardedFrom = (
   return {
     sourceIp: chain[client]!,
     chain: chain.slice(client).join(", "),
-    scheme: toldScheme === null ? scheme : toldScheme.split(",", 1)[0]?.trim().toLowerCase() === "https" ? "https" : "http",
+    scheme:
+      toldScheme === null ? scheme : toldScheme.split(",", 1)[0]?.trim().toLowerCase() === "https" ? "https" : "http",
     ...(port !== null && /^\d{1,5}$/.test(port) ? { port } : {})
   }
 }

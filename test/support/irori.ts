@@ -80,7 +80,7 @@ const listenTo = (child: ChildProcess) => {
 /** Starts it and waits until it listens. */
 export const startIrori = async (options: Options = {}): Promise<Irori> => {
   const { child, exited, output, wrote } = launch(options)
-  const [, url] = await wrote(/ listens on (http:\/\/127\.0\.0\.1:\d+)/)
+  const [, url] = await wrote(/ listens on (https?:\/\/127\.0\.0\.1:\d+)/)
   return {
     url: url!,
     pid: child.pid!,
