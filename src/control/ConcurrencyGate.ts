@@ -18,6 +18,11 @@ export class ConcurrencyGate extends Context.Service<
       config: FunctionConfig,
       invocation: Effect.Effect<A, E, R>
     ) => Effect.Effect<A, E | NoCapacity, R>
+    /**
+     * The way of `admit` as plain calls: what has to be called once when the invocation is over, or undefined where
+     * `admit` would refuse it.
+     */
+    readonly enter: (config: FunctionConfig) => (() => void) | undefined
   }
 >()("irori/control/ConcurrencyGate") {
   static readonly layer = Layer.effect(
@@ -26,6 +31,10 @@ export class ConcurrencyGate extends Context.Service<
       const lanes = new Lanes(limits)
       limits.onChange((name) => lanes.limitsChanged(name))
       return ConcurrencyGate.of({
+        enter: (config) => {
+          const lane = lanes.of(config)
+          return lane.enter() === undefined ? lane.out : undefined
+        },
         admit: <A, E, R>(config: FunctionConfig, invocation: Effect.Effect<A, E, R>) =>
           // Masked, so that no interrupt comes between entering and what leaves again.
           Effect.uninterruptibleMask((restore): Effect.Effect<A, E | NoCapacity, R> => {
@@ -62,6 +71,8 @@ class Lane {
     this.config = config
     this.share = share
   }
+
+  readonly out = (): void => this.leave()
 
   enter(): Share["refusal"] | undefined {
     const more = this.#onDemand(this.running + 1) - this.#onDemand(this.running)

@@ -52,6 +52,11 @@ export class Circuit {
     return this.#state === "open" && nowMillis >= this.#untilMillis ? "half-open" : this.#state
   }
 
+  /** What `admit` gives while it is closed; undefined when it is not. */
+  get closedPermit(): number | undefined {
+    return this.#state === "closed" ? this.#period : undefined
+  }
+
   admit(nowMillis: number): Admission {
     if (this.#state === "closed") return { admitted: true, permit: this.#period }
     if (this.#state === "open" && nowMillis < this.#untilMillis) {

@@ -6,7 +6,7 @@
 import { Clock, Context, Duration, Effect, Exit, Layer, Schema } from "effect"
 import type { FunctionConfig } from "../domain/FunctionConfig.ts"
 import { FunctionName } from "../domain/FunctionName.ts"
-import { Circuit, type CircuitState, type Transition } from "./Circuit.ts"
+import { Circuit, type CircuitState, type Transition, type Verdict } from "./Circuit.ts"
 
 /** The function's workers failed too often in a row. Nothing ran. */
 export class CircuitOpen extends Schema.TaggedError<CircuitOpen>()("CircuitOpen", {
@@ -59,6 +59,15 @@ export class FunctionBreaker extends Context.Service<
       attempt: Effect.Effect<A, E>,
       workerFailure: (error: E) => WorkerFailure | undefined
     ) => Effect.Effect<A, E | CircuitOpen>
+    /** The permit to run an attempt, where the circuit is closed: the way of `protect` as plain calls. */
+    readonly enter: (config: FunctionConfig) => number | undefined
+    /** What became of an attempt, once for each permit. What is to be said of it, if anything. */
+    readonly leave: (
+      config: FunctionConfig,
+      permit: number,
+      verdict: Verdict,
+      failure?: WorkerFailure
+    ) => Effect.Effect<void> | undefined
     /** Of every function that was called. */
     readonly circuits: Effect.Effect<ReadonlyArray<FunctionCircuit>>
   }
@@ -107,19 +116,29 @@ const make = Effect.fnUntraced(function* (options: BreakerOptions) {
       const settled = Effect.onExit(restore(attempt), (exit) => {
         const failure = Exit.isSuccess(exit) ? undefined : failureIn(exit, workerFailure)
         const verdict = Exit.isSuccess(exit) ? "answered" : failure === undefined ? "undecided" : "failed"
-        const engineAway = failure?.engineAway === true
-        const transition = circuit.settle(admission.permit, verdict, now(), recoveryMillis(engineAway))
-        if (transition === undefined) return Effect.void
-        // Each second anew, it is said once.
-        const said = engineAway && waitingForEngine.has(circuit)
-        if (engineAway) waitingForEngine.add(circuit)
-        else waitingForEngine.delete(circuit)
-        return tell(transition, config, circuit, failure, said)
+        return settle(config, circuit, admission.permit, verdict, failure) ?? Effect.void
       })
       return admission.transition === undefined
         ? settled
         : Effect.andThen(tell(admission.transition, config, circuit, undefined, waitingForEngine.has(circuit)), settled)
     })
+
+  const settle = (
+    config: FunctionConfig,
+    circuit: Circuit,
+    permit: number,
+    verdict: Verdict,
+    failure: WorkerFailure | undefined
+  ) => {
+    const engineAway = failure?.engineAway === true
+    const transition = circuit.settle(permit, verdict, now(), recoveryMillis(engineAway))
+    if (transition === undefined) return undefined
+    // Each second anew, it is said once.
+    const said = engineAway && waitingForEngine.has(circuit)
+    if (engineAway) waitingForEngine.add(circuit)
+    else waitingForEngine.delete(circuit)
+    return tell(transition, config, circuit, failure, said)
+  }
 
   const tell = (
     transition: Transition,
@@ -149,6 +168,8 @@ const make = Effect.fnUntraced(function* (options: BreakerOptions) {
 
   return FunctionBreaker.of({
     protect,
+    enter: (config) => circuitOf(config).closedPermit,
+    leave: (config, permit, verdict, failure) => settle(config, circuitOf(config), permit, verdict, failure),
     circuits: Effect.sync(() =>
       [...latest.values()].map(({ circuit, config }) => ({
         functionName: config.name,

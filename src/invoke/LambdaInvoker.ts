@@ -3,7 +3,7 @@
  * whether the function is to be run at all is the gate's and the breaker's to decide; which worker, and how long to wait for one, the
  * backend's; what the wire looks like is the client's.
  */
-import { Clock, Context, Duration, Effect, Exit, Layer, Option, Schema } from "effect"
+import { Clock, Context, Duration, Effect, Exit, type Fiber, FiberSet, Layer, Option, Schema } from "effect"
 import { ConcurrencyGate } from "../control/ConcurrencyGate.ts"
 import { RecursionConfigs } from "../control/RecursionConfigs.ts"
 import { type AnswerSink, noFlow } from "../domain/AnswerSink.ts"
@@ -13,11 +13,15 @@ import type { Invocation, InvocationResult, InvocationSink } from "../domain/Inv
 import { chainedInvocations, maxChainedInvocations } from "../domain/Lineage.ts"
 import { isInitFailure, type Worker } from "../domain/Worker.ts"
 import * as InvocationMetrics from "../metrics/InvocationMetrics.ts"
+import { outcomeOf } from "../metrics/InvocationMetrics.ts"
 import { FunctionNotFound, FunctionRegistry, FunctionUnusable } from "../registry/FunctionRegistry.ts"
+import type { Verdict } from "./Circuit.ts"
+import { makeDeadlines } from "./Deadlines.ts"
 import { errorDocument, exitDocument, timeoutDocument } from "./errorDocuments.ts"
 import { CircuitOpen, FunctionBreaker, type WorkerFailure } from "./FunctionBreaker.ts"
 import { InvocationBackend, NoCapacity, WorkerStartFailed } from "./InvocationBackend.ts"
-import { type WorkerAnswer, WorkerClient, WorkerLost } from "./WorkerClient.ts"
+import { type Caller, WarmInvocation, type WarmOutcome, type WarmServices } from "./WarmInvocation.ts"
+import { type Abandon, type WorkerAnswer, WorkerClient, WorkerLost } from "./WorkerClient.ts"
 
 /** The function ran past its `timeout` and was cut off. */
 export class InvocationTimedOut extends Schema.TaggedError<InvocationTimedOut>()("InvocationTimedOut", {
@@ -95,6 +99,14 @@ export class LambdaInvoker extends Context.Service<
       invocation: Invocation,
       sink: InvocationSink
     ) => Effect.Effect<InvocationResult, InvokeError>
+    /**
+     * `invoke` without a fiber, which is several times as fast: `caller` is told, at once or later. Undefined where only
+     * `invoke` can do it, or where that would refuse it; then nothing has happened. Absent where there is no such way.
+     */
+    readonly start?: (
+      invocation: Invocation,
+      caller: Caller<Exit.Exit<InvocationResult, InvokeError>>
+    ) => Abandon | undefined
   }
 >()("irori/invoke/LambdaInvoker") {
   static readonly layer = Layer.effect(
@@ -108,7 +120,9 @@ export class LambdaInvoker extends Context.Service<
       // Where nobody keeps what functions have chosen, every loop is stopped.
       const recursion = Option.getOrUndefined(yield* Effect.serviceOption(RecursionConfigs))
       const scope = yield* Effect.scope
-      const measure = yield* InvocationMetrics.make
+      const { begin, measure, record } = yield* InvocationMetrics.make
+      const deadlines = yield* makeDeadlines
+      const fork = yield* FiberSet.makeRuntime<never>()
 
       /** One borrowing of one worker. */
       const attempt = (
@@ -162,11 +176,16 @@ export class LambdaInvoker extends Context.Service<
 
       const run = (config: FunctionConfig, invocation: Invocation, sink?: AnswerSink) => {
         const attempts = attempt(config, invocation, sink).pipe(
-          Effect.catchIf(isUnreached, () =>
-            Effect.flatMap(Clock.currentTimeMillis, (now) => again(config, invocation, sink, now, config.maxCapacity))
-          )
+          Effect.catchIf(isUnreached, () => attemptAgain(config, invocation, sink))
         )
-        return breaker.protect(config, attempts, workerFailure).pipe(
+        return protect(config, invocation, attempts)
+      }
+
+      const attemptAgain = (config: FunctionConfig, invocation: Invocation, sink?: AnswerSink) =>
+        Effect.flatMap(Clock.currentTimeMillis, (now) => again(config, invocation, sink, now, config.maxCapacity))
+
+      const protect = (config: FunctionConfig, invocation: Invocation, attempts: ReturnType<typeof attempt>) =>
+        breaker.protect(config, attempts, workerFailure).pipe(
           Effect.map(
             (answer): InvocationResult => ({
               payload: answer.payload,
@@ -179,7 +198,6 @@ export class LambdaInvoker extends Context.Service<
           ),
           Effect.catch((error) => explain(config, invocation, error))
         )
-      }
 
       const isLoop = ({ name }: FunctionConfig, { traceId }: Invocation) =>
         chainedInvocations(traceId) >= maxChainedInvocations && recursion?.recursiveLoopOf(name) !== "Allow"
@@ -209,6 +227,61 @@ export class LambdaInvoker extends Context.Service<
             Effect.onExit(() => Effect.sync(() => relay.close()))
           )
         })
+
+      const direct = client.direct
+      const warm: WarmServices | undefined =
+        backend.warm === undefined || direct === undefined
+          ? undefined
+          : {
+              backend: backend.warm,
+              start: direct.start,
+              deadlines,
+              releaseAfter: (free, worker) => fork(Effect.ensuring(free, backend.releaseWorker(worker)))
+            }
+
+      const start = (
+        invocation: Invocation,
+        caller: Caller<Exit.Exit<InvocationResult, InvokeError>>
+      ): Abandon | undefined => {
+        const config = registry.peek?.(invocation.functionName, invocation.qualifier)
+        if (config === undefined || warm === undefined || direct?.takes(config, invocation) !== true) return undefined
+        if (isLoop(config, invocation)) return undefined
+        const permit = breaker.enter(config)
+        if (permit === undefined) return undefined
+        const leaveGate = gate.enter(config)
+        if (leaveGate === undefined) return undefined
+        const begunNanos = begin()
+        const settle = (outcome: WarmOutcome): void => {
+          leaveGate()
+          const [verdict, failure] = verdictOn(outcome)
+          const told = breaker.leave(config, permit, verdict, failure)
+          if (told !== undefined) fork(told)
+          // What became of a failure is known when it has been explained.
+          if (typeof outcome === "string") record(config, begunNanos, outcome)
+        }
+        let explaining: Fiber.Fiber<unknown, unknown> | undefined
+        const attempted = new WarmInvocation(warm, config, invocation, settle, {
+          succeeded: caller.succeeded,
+          failed: (failure) => {
+            const error = failure._tag === "RanOutOfTime" ? timedOut(config, failure.worker) : failure
+            // An event that never reached its worker may be given to another.
+            const outcome = isUnreached(error)
+              ? measure(config, gate.admit(config, protect(config, invocation, attemptAgain(config, invocation))))
+              : Effect.onExit(explain(config, invocation, error), (exit) =>
+                  Effect.sync(() => record(config, begunNanos, outcomeOf(exit)))
+                )
+            explaining = fork(Effect.onExit(outcome, (exit) => Effect.sync(() => caller.failed(exit))))
+          }
+        })
+        if (!attempted.begin()) {
+          leaveGate()
+          return undefined
+        }
+        return () => {
+          attempted.cancel()
+          explaining?.interruptUnsafe()
+        }
+      }
 
       /** Turns the failures of an attempt into an answer or into what callers of `invoke` know. */
       const explain = (
@@ -242,7 +315,7 @@ export class LambdaInvoker extends Context.Service<
         )
       }
 
-      return LambdaInvoker.of({ invoke, invokeStreaming })
+      return LambdaInvoker.of({ invoke, invokeStreaming, start })
     })
   )
 }
@@ -286,6 +359,13 @@ class Relay implements AnswerSink {
 const tailGrace = Duration.seconds(5)
 
 type AttemptError = NoCapacity | WorkerStartFailed | WorkerLost | InvocationTimedOut
+
+/** What the circuit is told. An event that did not reach its worker is tried again elsewhere, where it counts. */
+const verdictOn = (outcome: WarmOutcome): readonly [Verdict, WorkerFailure?] => {
+  if (typeof outcome === "string") return [outcome === "cancelled" ? "undecided" : "answered"]
+  const ofWorkers = outcome._tag === "RanOutOfTime" || isUnreached(outcome) ? undefined : workerFailure(outcome)
+  return ofWorkers === undefined ? ["undecided"] : ["failed", ofWorkers]
+}
 
 /** What a failure says of the function's workers. One that ran out of time did run; a full pool has workers. */
 const workerFailure = (error: AttemptError): WorkerFailure | undefined => {

@@ -13,7 +13,7 @@ import type { Worker } from "../domain/Worker.ts"
 import { RuntimeApi } from "../runtime-api/RuntimeApi.ts"
 import type { OutputLine } from "../runtime-api/WorkerOutput.ts"
 import { LogTail } from "./LogTail.ts"
-import { WorkerClient, WorkerLost } from "./WorkerClient.ts"
+import { type DirectClient, WorkerClient, WorkerLost } from "./WorkerClient.ts"
 
 /** Of a worker whose machine does not say. */
 const usualLagMillis = 5
@@ -70,13 +70,20 @@ export const layer = <E, R>(inner: Layer.Layer<WorkerClient, E, R>) =>
           (listening) => Effect.sync(listening.end)
         )
 
+      const inDirect = client.direct
+      const direct: DirectClient | undefined =
+        inDirect === undefined
+          ? undefined
+          : {
+              ...inDirect,
+              takes: (config, invocation) => invocation.logTail !== true && inDirect.takes(config, invocation)
+            }
       return WorkerClient.of({
         send: (worker, config, invocation, sink) =>
           invocation.logTail === true
             ? sendTailed(worker, config, invocation, sink)
             : client.send(worker, config, invocation, sink),
-        start: (worker, config, invocation, taker) =>
-          invocation.logTail === true ? undefined : client.start?.(worker, config, invocation, taker)
+        ...(direct === undefined ? {} : { direct })
       })
     })
   )

@@ -70,7 +70,7 @@ export const layer = (options: { readonly owner: Owner }) =>
             }
             return Effect.sync(start(worker, config, invocation, taker, sink))
           }),
-        start
+        direct: { takes: () => true, start }
       })
     })
   )

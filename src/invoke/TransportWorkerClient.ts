@@ -1,7 +1,7 @@
 /** WorkerClient that sends each event the way its worker takes it, or by whom its log can be told. */
 import { Context, Effect, Layer } from "effect"
 import type { Transport } from "../domain/FunctionConfig.ts"
-import { WorkerClient } from "./WorkerClient.ts"
+import { type DirectClient, WorkerClient } from "./WorkerClient.ts"
 
 export const layer = <R1, R2>(clients: {
   readonly "runtime-api": Layer.Layer<WorkerClient, never, R1>
@@ -16,15 +16,21 @@ export const layer = <R1, R2>(clients: {
         "runtime-api": Context.get(yield* Layer.build(clients["runtime-api"]), WorkerClient),
         rie: Context.get(yield* Layer.build(clients.rie), WorkerClient)
       }
+      const ofRuntimeApi = byTransport["runtime-api"].direct
+      const direct: DirectClient | undefined =
+        ofRuntimeApi === undefined
+          ? undefined
+          : {
+              ...ofRuntimeApi,
+              takes: (config, invocation) =>
+                config.transport === "runtime-api" && ofRuntimeApi.takes(config, invocation)
+            }
       return WorkerClient.of({
         send: (worker, config, invocation, sink) => {
           const transport = invocation.logTail === true ? (clients.tails ?? worker.transport) : worker.transport
           return byTransport[transport].send(worker, config, invocation, sink)
         },
-        start: (worker, config, invocation, taker) =>
-          invocation.logTail === true
-            ? undefined
-            : byTransport[worker.transport].start?.(worker, config, invocation, taker)
+        ...(direct === undefined ? {} : { direct })
       })
     })
   )

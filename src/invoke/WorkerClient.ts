@@ -47,6 +47,14 @@ export interface AnswerTaker {
 /** The answer is not wanted any more: what an interrupt is to `send`. After the answer it does nothing. */
 export type Abandon = () => void
 
+/** `send` without a sink as a plain call, for the path on which every microsecond counts. */
+export interface DirectClient {
+  /** Whether this is a way to give such an event to workers of this function. */
+  readonly takes: (config: FunctionConfig, invocation: Invocation) => boolean
+  /** `taker` is told, at once or later. */
+  readonly start: (worker: Worker, config: FunctionConfig, invocation: Invocation, taker: AnswerTaker) => Abandon
+}
+
 export class WorkerClient extends Context.Service<
   WorkerClient,
   {
@@ -64,15 +72,7 @@ export class WorkerClient extends Context.Service<
       invocation: Invocation,
       sink?: AnswerSink
     ) => Effect.Effect<WorkerAnswer, WorkerLost>
-    /**
-     * `send` without a sink as a plain call, for the path on which every microsecond counts: `taker` is told, at once or
-     * later. Undefined where only `send` can do it, and absent where it never can otherwise.
-     */
-    readonly start?: (
-      worker: Worker,
-      config: FunctionConfig,
-      invocation: Invocation,
-      taker: AnswerTaker
-    ) => Abandon | undefined
+    /** Absent where `send` is the only way. */
+    readonly direct?: DirectClient
   }
 >()("irori/invoke/WorkerClient") {}

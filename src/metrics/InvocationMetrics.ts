@@ -27,8 +27,18 @@ class FunctionSeries {
   }
 }
 
-/** Gives a function that measures one invocation of a function that exists: no other's name becomes a label. */
-export const make = Effect.gen(function* () {
+export interface InvocationMeasure {
+  /** Measures one invocation of a function that exists: no other's name becomes a label. */
+  readonly measure: <R>(
+    config: FunctionConfig,
+    invocation: Effect.Effect<InvocationResult, InvokeError, R>
+  ) => Effect.Effect<InvocationResult, InvokeError, R>
+  /** The way of `measure` as plain calls: the beginning, to be given to `record`. */
+  readonly begin: () => bigint
+  readonly record: (config: FunctionConfig, begunNanos: bigint, outcome: InvocationOutcome) => void
+}
+
+export const make: Effect.Effect<InvocationMeasure> = Effect.gen(function* () {
   const clock = yield* Clock.Clock
   // Nothing but where series are kept: what else is around at the time is no part of them.
   const context: Context.Context<never> = yield* Effect.context<never>()
@@ -40,22 +50,21 @@ export const make = Effect.gen(function* () {
     series.set(config, created)
     return created
   }
-  return <R>(
-    config: FunctionConfig,
-    invocation: Effect.Effect<InvocationResult, InvokeError, R>
-  ): Effect.Effect<InvocationResult, InvokeError, R> =>
-    Effect.suspend(() => {
-      const begunNanos = clock.monotonicTimeNanosUnsafe()
-      return Effect.onExit(invocation, (exit) => {
-        const outcome = outcomeOf(exit)
-        const ofFunction = seriesOf(config)
-        ofFunction.counter(outcome).updateUnsafe(1, context)
-        if (wasBegun[outcome]) {
-          ofFunction.duration.updateUnsafe(Number(clock.monotonicTimeNanosUnsafe() - begunNanos) / 1e9, context)
-        }
-        return Effect.void
+  const begin = () => clock.monotonicTimeNanosUnsafe()
+  const record = (config: FunctionConfig, begunNanos: bigint, outcome: InvocationOutcome) => {
+    const ofFunction = seriesOf(config)
+    ofFunction.counter(outcome).updateUnsafe(1, context)
+    if (wasBegun[outcome]) ofFunction.duration.updateUnsafe(Number(begin() - begunNanos) / 1e9, context)
+  }
+  return {
+    begin,
+    record,
+    measure: (config, invocation) =>
+      Effect.suspend(() => {
+        const begunNanos = begin()
+        return Effect.onExit(invocation, (exit) => Effect.sync(() => record(config, begunNanos, outcomeOf(exit))))
       })
-    })
+  }
 })
 
 const wasBegun: Record<InvocationOutcome, boolean> = {
@@ -70,7 +79,7 @@ const wasBegun: Record<InvocationOutcome, boolean> = {
   fault: false
 }
 
-const outcomeOf = (exit: Exit.Exit<InvocationResult, InvokeError>): InvocationOutcome => {
+export const outcomeOf = (exit: Exit.Exit<InvocationResult, InvokeError>): InvocationOutcome => {
   if (Exit.isSuccess(exit)) return exit.value.functionError === undefined ? "ok" : "function_error"
   const error = Cause.findErrorOption(exit.cause)
   if (Option.isNone(error)) return Cause.hasInterruptsOnly(exit.cause) ? "cancelled" : "fault"

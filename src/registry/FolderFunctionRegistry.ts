@@ -64,6 +64,10 @@ export const layer = (options: FolderOptions) =>
       if (options.watch === true) yield* watchFolder(options.folder, reload)
 
       return FunctionRegistry.of({
+        peek: (functionName, qualifier = "$LATEST") => {
+          const found = loaded.usable.get(functionName)
+          return found?.version === qualifier ? found : undefined
+        },
         get: (functionName, qualifier = "$LATEST") =>
           Effect.suspend((): Effect.Effect<FunctionConfig, FunctionNotFound | FunctionUnusable> => {
             const found = loaded.usable.get(functionName)

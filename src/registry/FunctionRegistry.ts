@@ -37,6 +37,8 @@ export class FunctionRegistry extends Context.Service<
       name: string,
       qualifier?: Qualifier
     ) => Effect.Effect<FunctionConfig, FunctionNotFound | FunctionUnusable>
+    /** What `get` would answer with, where that is known without waiting or chance. Absent where it never is. */
+    readonly peek?: (name: string, qualifier?: Qualifier) => FunctionConfig | undefined
     /** Every function that can run, by name. */
     readonly list: Effect.Effect<ReadonlyArray<FunctionConfig>>
     readonly problems: Effect.Effect<ReadonlyArray<RegistryProblem>>
@@ -50,6 +52,10 @@ export class FunctionRegistry extends Context.Service<
       const byName = new Map<string, FunctionConfig>(functions.map((config) => [config.name, config]))
       const unusable = new Map(problems.map((problem) => [problem.functionName, problem.detail]))
       return FunctionRegistry.of({
+        peek: (functionName, qualifier = "$LATEST") => {
+          const found = byName.get(functionName)
+          return found?.version === qualifier ? found : undefined
+        },
         get: (functionName, qualifier = "$LATEST") => {
           const found = byName.get(functionName)
           if (found !== undefined && found.version === qualifier) return Effect.succeed(found)

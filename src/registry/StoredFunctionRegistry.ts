@@ -104,6 +104,16 @@ const make = Effect.fnUntraced(function* (options: StoredOptions) {
     return known?.record === record ? Effect.succeed(known.config) : configOf(name, record)
   }
 
+  const peek = (name: string, qualifier: Qualifier = latest): FunctionConfig | undefined => {
+    const versions = store.versions(name)
+    if (versions === undefined) {
+      const found = store.aliases(name).has(qualifier) ? undefined : beneath.peek?.(name, qualifier)
+      return found === undefined ? undefined : ofBeneath(found)
+    }
+    const known = fresh.get(name)?.get(qualifier)
+    return known !== undefined && known.record === versions.get(qualifier) ? known.config : undefined
+  }
+
   const list = Effect.gen(function* () {
     const own = yield* Effect.forEach(store.names(), (name) =>
       Effect.forEach([...(store.versions(name)?.values() ?? [])], (record) => configOf(name, record))
@@ -112,7 +122,7 @@ const make = Effect.fnUntraced(function* (options: StoredOptions) {
     return [...own.flat(), ...others.map(ofBeneath)]
   })
 
-  return FunctionRegistry.of({ get, list, problems: beneath.problems })
+  return FunctionRegistry.of({ get, peek, list, problems: beneath.problems })
 })
 
 const packageOf = ({ code }: VersionRecord): ReadonlyArray<string> => ("imageUri" in code ? [] : [code.sha256])
