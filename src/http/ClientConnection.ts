@@ -92,7 +92,7 @@ export class ClientConnection {
     const isIdle = this.#exchange === undefined && this.#reader.drained && !this.#isEnding
     this.#idleMillis = isIdle ? this.#idleMillis + pauseMillis : 0
     const isLate = isIdle ? this.#idleMillis >= idleMillis : this.#exchange?.isRead !== true
-    if (isLate || this.#socket.writableLength > 0) this.#socket.destroy()
+    if (isLate) this.#socket.destroy()
     else this.#socket.setTimeout(pauseMillis)
   }
 
@@ -254,7 +254,7 @@ export class ClientConnection {
     const next = first.done ? Promise.resolve(first) : reader.read()
     if (await isOver(next)) {
       const bytes = first.value ?? noBytes
-      this.#send(`${startOf(response, exchange.isLast)}content-length: ${bytes.length}\r\n\r\n`, bytes)
+      await this.#send(`${startOf(response, exchange.isLast)}content-length: ${bytes.length}\r\n\r\n`, bytes)
       return
     }
     // To a client that knows no chunks, the end of the connection is the end of the body.
@@ -262,35 +262,48 @@ export class ClientConnection {
     if (!knowsChunks) exchange.isLast = true
     const framing = knowsChunks ? "transfer-encoding: chunked\r\n" : ""
     this.#socket.write(`${startOf(response, exchange.isLast)}${framing}\r\n`, "latin1")
-    this.#sendPiece(first.value, knowsChunks)
+    await this.#sendPiece(first.value, knowsChunks)
     for (let piece = await next; !piece.done; piece = await reader.read()) {
-      this.#sendPiece(piece.value, knowsChunks)
-      if (this.#socket.writableNeedDrain) await this.#drained()
+      await this.#sendPiece(piece.value, knowsChunks)
     }
     if (knowsChunks) this.#socket.write("0\r\n\r\n")
   }
 
-  #send(head: string, bytes: Uint8Array): void {
+  /** Undefined where all of it is on its way already. */
+  #send(head: string, bytes: Uint8Array): Promise<void> | undefined {
     if (bytes.length > maxCoalescedBytes) {
       this.#socket.write(head, "latin1")
-      this.#socket.write(bytes)
-      return
+      return this.#sendLarge(bytes)
     }
     const packet = Buffer.allocUnsafe(head.length + bytes.length)
     packet.write(head, 0, "latin1")
     packet.set(bytes, head.length)
     this.#socket.write(packet)
+    return this.#socket.writableNeedDrain ? this.#drained() : undefined
   }
 
-  #sendPiece(bytes: Uint8Array | undefined, inChunks: boolean): void {
-    if (bytes === undefined || bytes.length === 0) return
-    this.#send(inChunks ? `${bytes.length.toString(16)}\r\n` : "", bytes)
-    if (inChunks) this.#socket.write("\r\n")
+  /** Bit by bit: so it shows that a client takes what it gets, though slowly. */
+  async #sendLarge(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length && !this.#socket.destroyed; at += maxHeldBytes) {
+      this.#socket.write(bytes.subarray(at, at + maxHeldBytes))
+      if (this.#socket.writableNeedDrain) await this.#drained()
+    }
   }
 
+  #sendPiece(bytes: Uint8Array | undefined, inChunks: boolean): Promise<void> | undefined {
+    if (bytes === undefined || bytes.length === 0) return undefined
+    const sent = this.#send(inChunks ? `${bytes.length.toString(16)}\r\n` : "", bytes)
+    if (!inChunks) return sent
+    if (sent === undefined) this.#socket.write("\r\n")
+    return sent?.then(() => void this.#socket.write("\r\n"))
+  }
+
+  /** A client that takes nothing for too long is let go. The socket's own clock stands still on Bun meanwhile. */
   #drained(): Promise<void> {
     return new Promise((resolve) => {
+      const deadline = setTimeout(() => this.#socket.destroy(), this.#patience.pauseMillis)
       const done = () => {
+        clearTimeout(deadline)
         this.#socket.off("drain", done)
         this.#socket.off("close", done)
         resolve()
