@@ -5,7 +5,7 @@
  */
 import { STATUS_CODES } from "node:http"
 import type { Socket } from "node:net"
-import { clearTimeout, setTimeout } from "node:timers"
+import type { Clear, Deadlines } from "../invoke/Deadlines.ts"
 import { type ConnectionTls, type Patience, withClientAddress, withTls } from "./HttpServer.ts"
 import { MalformedMessage, MessageReader } from "./MessageReader.ts"
 import { withRaw } from "./RawRequest.ts"
@@ -18,6 +18,7 @@ export interface ConnectionOptions {
   readonly maxBodyBytes: number
   readonly fetch: (request: Request) => Response | Promise<Response>
   readonly patience?: Patience
+  readonly deadlines: Deadlines
 }
 
 /** Of a body that is read slowly, this much is held before the client is slowed. */
@@ -57,7 +58,7 @@ export class ClientConnection {
   #isEnding = false
   #discardedBytes = 0
   readonly #patience: Patience
-  #headDeadline: ReturnType<typeof setTimeout> | undefined
+  #headDeadline: Clear | undefined
   /** How long nothing has been under way, as far as that was looked at. */
   #idleMillis = 0
 
@@ -99,11 +100,11 @@ export class ClientConnection {
   /** A head may not take for ever, though it comes byte by byte. */
   #watchHead(): void {
     if (this.#exchange !== undefined || this.#reader.drained || this.#isEnding) this.#headIsDone()
-    else this.#headDeadline ??= setTimeout(() => this.#refuse(408), this.#patience.headMillis)
+    else this.#headDeadline ??= this.#options.deadlines.set(this.#patience.headMillis, () => this.#refuse(408))
   }
 
   #headIsDone(): void {
-    clearTimeout(this.#headDeadline)
+    this.#headDeadline?.()
     this.#headDeadline = undefined
   }
 
@@ -301,9 +302,9 @@ export class ClientConnection {
   /** A client that takes nothing for too long is let go. The socket's own clock stands still on Bun meanwhile. */
   #drained(): Promise<void> {
     return new Promise((resolve) => {
-      const deadline = setTimeout(() => this.#socket.destroy(), this.#patience.pauseMillis)
+      const clear = this.#options.deadlines.set(this.#patience.pauseMillis, () => this.#socket.destroy())
       const done = () => {
-        clearTimeout(deadline)
+        clear()
         this.#socket.off("drain", done)
         this.#socket.off("close", done)
         resolve()

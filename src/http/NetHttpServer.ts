@@ -2,16 +2,21 @@
 import { createServer, type Socket } from "node:net"
 import { createServer as createTlsServer } from "node:tls"
 import { Deferred, Effect } from "effect"
+import { makeDeadlines } from "../invoke/Deadlines.ts"
 import { ClientConnection } from "./ClientConnection.ts"
 import { type ConnectionTls, type Listen, type ListenFailed, listenFailed } from "./HttpServer.ts"
 import type { ServerCertificate } from "./ServerCertificate.ts"
 
 export const listen: Listen = Effect.fnUntraced(function* (options) {
   const connections = new Map<Socket, ClientConnection>()
+  const deadlines = yield* makeDeadlines
   const allClosed = yield* Deferred.make<void>()
   let isDraining = false
   const accept = (socket: Socket, tls?: ConnectionTls) => {
-    connections.set(socket, new ClientConnection(socket, { ...options, ...(tls === undefined ? {} : { tls }) }))
+    connections.set(
+      socket,
+      new ClientConnection(socket, { ...options, deadlines, ...(tls === undefined ? {} : { tls }) })
+    )
     socket.on("close", () => {
       connections.delete(socket)
       if (isDraining && connections.size === 0) Deferred.doneUnsafe(allClosed, Effect.void)
