@@ -44,6 +44,11 @@ export const exchangeOf = (request: Request, clientIp = ""): Exchange => {
   return exchange
 }
 
+/** Makes `copy` the same exchange as the request that it was made of. */
+export const takeOver = (copy: Request, original: Request): void => {
+  exchanges.set(copy, exchangeOf(original))
+}
+
 /** `X-Amzn-Trace-Id` as a function sees it that is invoked for this request. */
 export const invocationTrace = (request: Request, owner: Owner, name: string): string => {
   const { trace } = exchangeOf(request)
@@ -69,9 +74,11 @@ export const exchange = (runtime: ManagedRuntime.ManagedRuntime<never, never>) =
 }
 
 /** Writes the access log's line of one request. */
-export const accessLog = (runtime: ManagedRuntime.ManagedRuntime<never, never>) => {
+export type AccessRecord = (request: Request, path: string, status: number | string) => void
+
+export const accessLog = (runtime: ManagedRuntime.ManagedRuntime<never, never>): AccessRecord => {
   const write = entryLog(runtime)
-  return (request: Request, path: string, status: number | string): void => {
+  return (request, path, status) => {
     const { requestId, trace, clientIp, startedMillis } = exchangeOf(request)
     write({
       trace_id: trace.root,

@@ -25,6 +25,7 @@ import { metrics } from "./metrics.ts"
 import { isRouted, proxy } from "./proxy.ts"
 import { logFault } from "./respond.ts"
 import { signIn } from "./signIn.ts"
+import { warmInvoke } from "./warmInvoke.ts"
 
 export interface GatewayOptions {
   readonly owner: Owner
@@ -58,6 +59,7 @@ export const gateway = (runtime: ManagedRuntime.ManagedRuntime<GatewayServices, 
   const isOwn = (path: string) => ownPath.test(path) || options.isForeign?.(path) === true
   return (
     new Elysia({ name: "gateway" })
+      .use(warmInvoke(runtime, options))
       .use(exchange(runtime))
       // The router would fail on such a path, in ways that differ between servers. Thrown, not returned: what is returned
       // here goes past the access log.

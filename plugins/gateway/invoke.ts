@@ -6,6 +6,7 @@ import { LambdaInvoker } from "../../src/invoke/LambdaInvoker.ts"
 import type { FunctionRegistry } from "../../src/registry/FunctionRegistry.ts"
 import type { GatewayOptions } from "./index.ts"
 import { InvocationType, invokeOperation } from "./invokeOperation.ts"
+import { invokeResponse } from "./invokeResponse.ts"
 import { refuseMethod } from "./methods.ts"
 import { readInvocation } from "./readInvocation.ts"
 import { respond } from "./respond.ts"
@@ -47,14 +48,7 @@ const answer = Effect.fnUntraced(function* (
   }
   const invoker = yield* LambdaInvoker
   const result = yield* invoker.invoke(invocation)
-  return new Response(new Uint8Array(result.payload), {
-    headers: {
-      "Content-Type": "application/json",
-      "X-Amz-Executed-Version": result.executedVersion,
-      ...(result.functionError === undefined ? {} : { "X-Amz-Function-Error": result.functionError }),
-      ...(result.log === undefined ? {} : { "X-Amz-Log-Result": Buffer.from(result.log).toString("base64") })
-    }
-  })
+  return invokeResponse(result)
 })
 
 export type InvokeFailure = Effect.Error<ReturnType<typeof answer>>

@@ -51,6 +51,16 @@ export const readPayload = Effect.fnUntraced(function* <E>(
   return payload
 })
 
+/** What `readPayload` demands of a body. */
+export const isJson = (payload: Uint8Array): boolean => {
+  try {
+    JSON.parse(utf8.decode(payload))
+    return true
+  } catch {
+    return false
+  }
+}
+
 const emptyEvent = new TextEncoder().encode("{}")
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })

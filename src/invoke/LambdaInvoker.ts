@@ -261,7 +261,8 @@ export class LambdaInvoker extends Context.Service<
         }
         let explaining: Fiber.Fiber<unknown, unknown> | undefined
         const attempted = new WarmInvocation(warm, config, invocation, settle, {
-          succeeded: caller.succeeded,
+          succeeded: (result) => caller.succeeded(result),
+          ...(caller.waits === undefined ? {} : { waits: () => caller.waits?.() }),
           failed: (failure) => {
             const error = failure._tag === "RanOutOfTime" ? timedOut(config, failure.worker) : failure
             // An event that never reached its worker may be given to another.

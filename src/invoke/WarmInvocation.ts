@@ -17,7 +17,11 @@ import type { Abandon, AnswerTaker, DirectClient, WorkerAnswer, WorkerLost } fro
 export interface Caller<Failed> {
   readonly succeeded: (result: InvocationResult) => void
   readonly failed: (outcome: Failed) => void
+  /** Called once before, where it takes a while: for what is too dear to be done for every invocation. */
+  readonly waits?: () => void
 }
+
+const whileMillis = 20
 
 /** What ended an attempt without an answer. */
 export type AttemptFailure =
@@ -53,6 +57,7 @@ export class WarmInvocation implements Borrower, AnswerTaker {
   #worker: Worker | undefined
   #abandon: Abandon | undefined
   #clear: Clear | undefined
+  #clearWait: Clear | undefined
   #isOver = false
 
   constructor(
@@ -74,7 +79,11 @@ export class WarmInvocation implements Borrower, AnswerTaker {
     const leave = this.#services.backend.lend(this.#config, this)
     if (leave === undefined) return false
     // It may have been lent a worker, and even be over, by now.
-    if (this.#worker === undefined && !this.#isOver) this.#leave = leave
+    if (this.#isOver) return true
+    if (this.#worker === undefined) this.#leave = leave
+    if (this.#caller.waits !== undefined) {
+      this.#clearWait = this.#services.deadlines.set(whileMillis, this.#caller.waits)
+    }
     return true
   }
 
@@ -140,6 +149,7 @@ export class WarmInvocation implements Borrower, AnswerTaker {
   #finish(outcome: WarmOutcome): void {
     this.#isOver = true
     this.#clear?.()
+    this.#clearWait?.()
     this.#settle(outcome)
   }
 }
