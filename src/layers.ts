@@ -19,6 +19,7 @@ import * as RuntimeApiWorkerClient from "./invoke/RuntimeApiWorkerClient.ts"
 import * as TransportWorkerClient from "./invoke/TransportWorkerClient.ts"
 import * as PrometheusReport from "./metrics/PrometheusReport.ts"
 import * as StartMetrics from "./metrics/StartMetrics.ts"
+import * as migrationNotes from "./migrationNotes.ts"
 import * as DeathWatch from "./pool/DeathWatch.ts"
 import * as Janitor from "./pool/Janitor.ts"
 import { PoolManager } from "./pool/PoolManager.ts"
@@ -179,6 +180,7 @@ const invoking = (settings: Settings, state: StateFolder) =>
     Janitor.layer({ interval: settings.heartbeatInterval }),
     WarmStart.layer({ timeout: Duration.seconds(5) }),
     PrometheusReport.layerGateway,
+    migrationNotes.layer(settings),
     routing(settings, state)
   ).pipe(
     Layer.provideMerge(LambdaInvoker.layer),
