@@ -19,7 +19,7 @@ import { EventStore } from "../src/invoke/async/EventStore.ts"
 import { lambdaRetries, layer } from "../src/invoke/async/SqliteAsyncInvoker.ts"
 import { LambdaInvoker } from "../src/invoke/LambdaInvoker.ts"
 import { FunctionRegistry } from "../src/registry/FunctionRegistry.ts"
-import { median } from "./load.ts"
+import { median } from "./Bench.ts"
 
 const [rounds, events, callers, bytes] = [
   Number(process.argv[2] ?? 7),

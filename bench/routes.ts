@@ -6,7 +6,7 @@ import process from "node:process"
 import { Duration } from "effect"
 import type { Api, Route } from "../src/domain/Route.ts"
 import { ApiIndex } from "../src/routing/ApiIndex.ts"
-import { median } from "./load.ts"
+import { median } from "./Bench.ts"
 
 const rounds = Number(process.argv[2] ?? 150)
 const lookUps = 3000

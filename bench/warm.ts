@@ -1,53 +1,55 @@
-/**
- * Warm invocations through Irori beside the bare loop, in turns in one run: throughput with 32 callers, latency with
- * one. Ratios are of the medians; the spread is that of the rounds. `bun run bench [rounds] [seconds per burst]`
- */
-import process from "node:process"
-import { type Burst, burst, hasWrk, median } from "./load.ts"
-import { startBare, startIrori } from "./Server.ts"
+/** Warm invocations through Irori beside the bare loop: throughput with 32 callers, latency with one. */
+import type { Bench, Row } from "./Bench.ts"
+import { type Burst, burst, noWrk } from "./load.ts"
+import { startBare, startIrori, warmUp } from "./Server.ts"
 
-/** As many as `functions/functions.yml` allows. */
-const workers = 4
-const [rounds, seconds] = [Number(process.argv[2] ?? 5), Number(process.argv[3] ?? 3)]
+const title = "Warm invocations, 1 KiB, Runtime API"
 
-if (!hasWrk()) {
-  console.log("SKIPPED: the benchmark needs wrk, Debian's package of that name")
-  process.exit(0)
-}
-
-const irori = { server: await startIrori(), many: [] as Burst[], one: [] as Burst[] }
-const bare = { server: await startBare(workers), many: [] as Burst[], one: [] as Burst[] }
-try {
-  for (const { server } of [irori, bare]) burst(server.url, 32, 2)
-  for (let round = 0; round < rounds; round++) {
-    for (const { server, many } of [irori, bare]) many.push(burst(server.url, 32, seconds))
-    for (const { server, one } of [irori, bare]) one.push(burst(server.url, 1, seconds))
+/** Bursts of two servers in turns. */
+export const bursts = async (
+  urls: { readonly ours: string; readonly theirs: string },
+  callers: number,
+  scale: { readonly rounds: number; readonly seconds: number }
+): Promise<{ readonly ours: ReadonlyArray<Burst>; readonly theirs: ReadonlyArray<Burst> }> => {
+  const all = { ours: [] as Array<Burst>, theirs: [] as Array<Burst> }
+  for (let round = -1; round < scale.rounds; round++) {
+    for (const side of ["ours", "theirs"] as const) {
+      const measured = await burst(urls[side], callers, scale.seconds)
+      if (round >= 0) all[side].push(measured)
+    }
   }
-} finally {
-  await Promise.all([irori.server.stop(), bare.server.stop()])
+  return all
 }
 
-const spread = (numbers: ReadonlyArray<number>, digits: number) =>
-  `${median(numbers).toFixed(digits)} (${Math.min(...numbers).toFixed(digits)}–${Math.max(...numbers).toFixed(digits)})`
-
-const row = (what: string, load: "many" | "one", field: keyof Burst, digits: number): string => {
-  const [ours, theirs] = [irori[load].map((result) => result[field]), bare[load].map((result) => result[field])]
-  const ratio = (median(ours) / median(theirs)).toFixed(2)
-  return `| ${what} | ${spread(ours, digits)} | ${spread(theirs, digits)} | ${ratio} |`
-}
-
-console.log(`
-| ${rounds} rounds of ${seconds} s, 1 KiB, ${workers} workers | Irori | bare loop | ratio |
-| --- | --- | --- | --- |
-${row("invocations per second, 32 callers", "many", "perSecond", 0)}
-${row("p50, ms, 32 callers", "many", "p50Millis", 2)}
-${row("p99, ms, 32 callers", "many", "p99Millis", 2)}
-${row("p50, ms, one caller", "one", "p50Millis", 3)}
-${row("p99, ms, one caller", "one", "p99Millis", 3)}
-`)
-
-const failed = [...irori.many, ...irori.one, ...bare.many, ...bare.one].reduce((sum, result) => sum + result.failed, 0)
-if (failed > 0) {
-  console.log(`${failed} requests failed: these numbers say nothing`)
-  process.exit(1)
+export const warm: Bench = {
+  name: "warm",
+  title,
+  run: async (scale) => {
+    if (noWrk !== undefined) return [{ what: title, skipped: noWrk }]
+    const irori = await startIrori()
+    const bare = await startBare()
+    try {
+      const urls = { ours: irori.invokeUrl("echo"), theirs: bare.url }
+      await Promise.all(Object.values(urls).map((url) => warmUp(url)))
+      const loads = { many: await bursts(urls, 32, scale), one: await bursts(urls, 1, scale) }
+      const row = (load: "many" | "one", field: keyof Burst, what: string, rest: Partial<Row> = {}): Row => ({
+        what,
+        against: "bare loop",
+        unit: field === "perSecond" ? "/s" : "ms",
+        digits: field === "perSecond" ? 0 : 3,
+        ours: loads[load].ours.map((one) => one[field]),
+        theirs: loads[load].theirs.map((one) => one[field]),
+        ...rest
+      })
+      return [
+        row("many", "perSecond", "invocations per second, 32 callers", { bar: { least: 0.85 } }),
+        row("many", "p50Millis", "p50, 32 callers"),
+        row("many", "p99Millis", "p99, 32 callers"),
+        row("one", "p50Millis", "p50, one caller", { bar: { most: 1.25 } }),
+        row("one", "p99Millis", "p99, one caller")
+      ]
+    } finally {
+      await Promise.all([irori.stop(), bare.stop()])
+    }
+  }
 }

@@ -1,0 +1,131 @@
+/** Memory: of Irori at rest, and what each idle worker and each request that waits adds to it. */
+
+import { execFileSync } from "node:child_process"
+import { copyFileSync } from "node:fs"
+import { connect, type Socket } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { hasProgram } from "../test/support/docker.ts"
+import { askWatch, watchProgram } from "./askWatch.ts"
+import type { Bench, Row, Skipped } from "./Bench.ts"
+import { eventOf } from "./openLoop.ts"
+import { residentBytes, startIrori, temporaryFolder, warmUp } from "./Server.ts"
+
+const payloadBytes = 1024
+const watch = join(tmpdir(), `irori-bench-watch-${process.pid}`)
+const watched = { preload: watchProgram, environment: { BENCH_WATCH: watch } }
+
+const atRest = async (times: number): Promise<Row> => {
+  const ours: Array<number> = []
+  for (let time = 0; time < times; time++) {
+    const irori = await startIrori()
+    try {
+      await warmUp(irori.invokeUrl("echo"), "{}", 4, 5)
+      await new Promise((next) => setTimeout(next, 1000))
+      ours.push(residentBytes(irori.pid) / 1e6)
+    } finally {
+      await irori.stop()
+    }
+  }
+  return { what: "at rest, four workers warm, all in one process", unit: "MB", digits: 1, ours, bar: { most: 100 } }
+}
+
+/** The smallest worker there is, so that a thousand fit on the machine: `test/support/images/worker.c` as a bootstrap. */
+const smallWorkers = (name: string, scaling: string) => {
+  const folder = temporaryFolder({
+    "functions.yml": `functions:\n  ${name}:\n    runtime: provided.al2023\n    handler: none\n    timeout: 60\n    scaling:\n${scaling}`,
+    [`${name}/README`]: ""
+  })
+  const source = join(import.meta.dirname, "../test/support/images/worker.c")
+  execFileSync("gcc", ["-O2", "-static", "-pthread", "-o", join(folder.path, name, "bootstrap"), source])
+  copyFileSync(source, join(folder.path, name, "worker.c"))
+  return folder
+}
+
+const perWorker = async (isShort: boolean, times: number): Promise<Row> => {
+  const [few, many] = isShort ? [2, 6] : [20, 220]
+  const ours: Array<number> = []
+  for (let time = 0; time < times; time++) {
+    const folder = smallWorkers("small", `      max_capacity: ${many}\n`)
+    const irori = await startIrori({ folder: folder.path, ...watched })
+    try {
+      const memoryOf = async (count: number) => {
+        const body = '{"sleep":2000}'
+        const call = () => fetch(irori.invokeUrl("small"), { method: "POST", body }).then((answer) => answer.text())
+        await Promise.all(Array.from({ length: count }, call))
+        return (await askWatch(watch)).residentBytes
+      }
+      // What it takes to have run at all is not the workers'.
+      await warmUp(irori.invokeUrl("small"), "{}", few, isShort ? 10 : 200)
+      await memoryOf(few)
+      const before = await memoryOf(few)
+      ours.push(((await memoryOf(many)) - before) / (many - few) / 1024)
+    } finally {
+      await irori.stop()
+      folder.remove()
+    }
+  }
+  return {
+    what: `an idle worker, ${few} → ${many}`,
+    unit: "KB",
+    digits: 1,
+    ours,
+    bar: { most: 8 },
+    note: "workers are processes: their pipes, watchers and Runtime API listeners are in it, their own memory is not"
+  }
+}
+
+const open = (url: URL, body: string): Promise<Socket> =>
+  new Promise((resolve, reject) => {
+    const socket = connect({ host: url.hostname, port: Number(url.port), noDelay: true })
+    socket.on("error", reject)
+    socket.on("connect", () => {
+      const head = `POST ${url.pathname} HTTP/1.1\r\nHost: ${url.host}\r\nContent-Length: ${body.length}\r\n\r\n`
+      socket.write(head + body, () => resolve(socket))
+    })
+  })
+
+const perRequest = async (isShort: boolean, times: number): Promise<Row> => {
+  const count = isShort ? 20 : 900
+  const ours: Array<number> = []
+  for (let time = 0; time < times; time++) {
+    const folder = smallWorkers("busy", "      max_capacity: 1\n      acquire_timeout: 60\n")
+    const irori = await startIrori({ folder: folder.path, ...watched })
+    try {
+      const url = new URL(irori.invokeUrl("busy"))
+      await warmUp(url.href, eventOf(payloadBytes), isShort ? 4 : 64, 50)
+      const holding = await open(url, '{"sleep":30000}')
+      const before = await askWatch(watch)
+      const waiting: Array<Socket> = []
+      for (let nth = 0; nth < count; nth++) waiting.push(await open(url, eventOf(payloadBytes)))
+      await new Promise((next) => setTimeout(next, 500))
+      const during = await askWatch(watch)
+      ours.push(((during.residentBytes - before.residentBytes) / count - payloadBytes) / 1024)
+      for (const socket of [holding, ...waiting]) socket.destroy()
+    } finally {
+      await irori.stop()
+      folder.remove()
+    }
+  }
+  return {
+    what: `a request that waits, beside its payload of 1 KiB, of ${count}`,
+    unit: "KB",
+    digits: 1,
+    ours,
+    bar: { most: 2 },
+    note: "its connection and what the HTTP server holds for it are in it"
+  }
+}
+
+export const memory: Bench = {
+  name: "memory",
+  title: "Memory",
+  run: async ({ isShort, rounds }) => {
+    const times = isShort ? 1 : Math.min(5, rounds)
+    const rows: Array<Row | Skipped> = [await atRest(times)]
+    if (!hasProgram("gcc")) {
+      return [...rows, { what: "an idle worker, a request that waits", skipped: "it needs gcc, for a small worker" }]
+    }
+    return [...rows, await perWorker(isShort, times), await perRequest(isShort, times)]
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * The RIE transport beside a bare proxy to the very same workers: containers with the emulator's protocol, which Irori
+ * started and both post to, in turns.
+ */
+import { engine, noDocker } from "../test/support/docker.ts"
+import { workerImage } from "../test/support/images.ts"
+import type { Bench } from "./Bench.ts"
+import { noWrk } from "./load.ts"
+import { startIrori, startProgram, temporaryFolder, warmUp } from "./Server.ts"
+import { bursts } from "./warm.ts"
+
+const title = "The RIE transport, 1 KiB"
+
+/** Addresses of the containers that run `image`. */
+const addressesOf = async (image: string): Promise<ReadonlyArray<string>> => {
+  const filters = encodeURIComponent(JSON.stringify({ ancestor: [image] }))
+  const answer = await engine("GET", `/containers/json?filters=${filters}`)
+  const containers = (await answer.json()) as ReadonlyArray<{
+    readonly Labels: Readonly<Record<string, string>>
+    readonly NetworkSettings: { readonly Networks: Readonly<Record<string, { readonly IPAddress: string }>> }
+  }>
+  return containers
+    .filter(({ Labels }) => Labels["irori.function"] === functionName)
+    .map(({ NetworkSettings }) => Object.values(NetworkSettings.Networks)[0]?.IPAddress ?? "")
+}
+
+/** Of this run alone, so that no other's containers are taken for these. */
+const functionName = `bench-rie-${process.pid}`
+const path = "/2015-03-31/functions/function/invocations"
+
+export const rie: Bench = {
+  name: "rie",
+  title,
+  run: async (scale) => {
+    if (noWrk !== undefined) return [{ what: title, skipped: noWrk }]
+    if (noDocker !== undefined) return [{ what: title, skipped: noDocker }]
+    const image = await workerImage()
+    if ("missing" in image) return [{ what: title, skipped: image.missing }]
+    const callers = scale.isShort ? 2 : 32
+    const folder = temporaryFolder({
+      "functions.yml":
+        `functions:\n  ${functionName}:\n    image: ${image.name}\n    transport: rie\n` +
+        `    scaling:\n      max_capacity: ${callers}\n      min_capacity: ${callers}\n`
+    })
+    const irori = await startIrori({ folder: folder.path, environment: { IRORI_PROVISIONER: "docker" } })
+    try {
+      const url = irori.invokeUrl(functionName)
+      const hasStarted = async () => (await addressesOf(image.name)).length === callers
+      await warmUp(url, "{}", callers, 5)
+      while (!(await hasStarted())) await new Promise((next) => setTimeout(next, 200))
+      const emulators = (await addressesOf(image.name)).map((address) => `http://${address}:8080${path}`)
+      const proxy = await startProgram("rieProxy.ts", emulators)
+      try {
+        await warmUp(proxy.url, "{}", callers, 5)
+        const { ours, theirs } = await bursts({ ours: url, theirs: proxy.url }, callers, scale)
+        const rest = { against: "Bun.serve + fetch", note: `${callers} containers, which both post to` }
+        return [
+          {
+            what: `invocations per second, ${callers} callers`,
+            ...rest,
+            unit: "/s",
+            digits: 0,
+            ours: ours.map(({ perSecond }) => perSecond),
+            theirs: theirs.map(({ perSecond }) => perSecond),
+            bar: { least: 1.05 }
+          }
+        ]
+      } finally {
+        await proxy.stop()
+      }
+    } finally {
+      await irori.stop()
+      folder.remove()
+    }
+  }
+}
