@@ -98,7 +98,7 @@ const prepare = Effect.fnUntraced(function* (request: Request, target: FunctionU
   const nowMillis = yield* Clock.currentTimeMillis
   const iam = yield* authorize(url, policies.policyOf(url.functionName, url.qualifier), options, nowMillis, {
     method: request.method,
-    path: target.path,
+    path: target.sentPath,
     query: target.rawQuery,
     headers: request.headers,
     body

@@ -11,8 +11,10 @@ export interface FunctionUrlTarget {
   readonly host?: string
   /** Of the host. */
   readonly port?: string
-  /** What the client called of it, as it came: a signature is over this one. */
+  /** What the client called of it, as it came, without the server's root. */
   readonly path: string
+  /** The same with the root: a signature is over this one. */
+  readonly sentPath: string
   /** The path as the function is to see it: without the id. */
   readonly rawPath: string
   readonly rawQuery: string
@@ -23,8 +25,10 @@ export const functionUrlTarget = (request: Request): FunctionUrlTarget | undefin
   if (!/lambda-url/i.test(request.url)) return undefined
   const [, authority = ""] = /^[a-z]+:\/\/([^/?]*)/i.exec(request.url) ?? []
   const [host = "", port] = authority.toLowerCase().split(":")
-  const [, path = "", rawQuery = ""] = /^([^?]*)(?:\?(.*))?$/s.exec(rawOf(request).target) ?? []
-  const about = { path, rawQuery, ...(port === undefined ? {} : { port }) }
+  const { sentTarget, target } = rawOf(request)
+  const [, path = "", rawQuery = ""] = /^([^?]*)(?:\?(.*))?$/s.exec(target) ?? []
+  const [sentPath = path] = sentTarget?.split("?", 1) ?? []
+  const about = { path, sentPath, rawQuery, ...(port === undefined ? {} : { port }) }
   const [id = "", kind = ""] = host.split(".")
   if (kind === "lambda-url") return { ...about, id, host, rawPath: path }
   const [, ofPath, rest] = /^\/lambda-url\/([^/]*)(.*)$/s.exec(path) ?? []

@@ -73,18 +73,21 @@ interface Incoming {
   /** As in the header; may have a port. */
   readonly host: string
   readonly path: string
+  /** With the root that was taken off it. */
+  readonly sentPath: string
   readonly query: string
   readonly fields: RawFields
 }
 
 const incomingOf = (request: Request): Incoming => {
-  const { fields, target } = rawOf(request)
+  const { fields, sentTarget, target } = rawOf(request)
   const mark = target.indexOf("?")
   const path = mark === -1 ? target : target.slice(0, mark)
   return {
     method: request.method,
     host: request.headers.get("host") ?? "",
     path,
+    sentPath: sentTarget?.split("?", 1)[0] ?? path,
     query: mark === -1 ? "" : target.slice(mark + 1),
     fields
   }
@@ -212,7 +215,7 @@ const callOf = (
       headers: fields,
       body: new Uint8Array()
     },
-    sent: { method: request.method, path: incoming.path, query: incoming.query, headers: request.headers },
+    sent: { method: request.method, path: incoming.sentPath, query: incoming.query, headers: request.headers },
     stagePath: stagePathOf(incoming, found),
     domainName: incoming.host.replace(/:\d+$/, ""),
     requestId: exchangeOf(request).requestId,

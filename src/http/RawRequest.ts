@@ -10,6 +10,8 @@ export interface RawRequest {
   /** Path and query, percent-encoded as they came. */
   readonly target: string
   readonly fields: RawFields
+  /** The target before a root was taken off it, where one was: what the client may have signed. */
+  readonly sentTarget?: string
 }
 
 const known = new WeakMap<Request, RawRequest>()

@@ -18,5 +18,5 @@ const cut = (root: string, request: Request): Request => {
   const rest = (text: string) => (text.slice(root.length).startsWith("/") ? "" : "/") + text.slice(root.length)
   const inner = new Request(`${url.origin}${rest(url.pathname)}${url.search}`, request)
   const known = withClientAddress(inner, () => clientAddressOf(request))
-  return withTls(withRaw(known, { target: rest(target), fields }), tlsOf(request))
+  return withTls(withRaw(known, { target: rest(target), fields, sentTarget: target }), tlsOf(request))
 }

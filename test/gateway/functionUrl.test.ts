@@ -5,6 +5,7 @@ import { FunctionUrls } from "../../src/control/FunctionUrls.ts"
 import { noFlow } from "../../src/domain/AnswerSink.ts"
 import { FunctionName } from "../../src/domain/FunctionName.ts"
 import type { InvocationSink } from "../../src/domain/Invocation.ts"
+import { withoutRoot } from "../../src/http/rootPath.ts"
 import { CircuitOpen } from "../../src/invoke/FunctionBreaker.ts"
 import { NoCapacity, WorkerStartFailed } from "../../src/invoke/InvocationBackend.ts"
 import { InvocationTimedOut, LambdaExecutionError } from "../../src/invoke/LambdaInvoker.ts"
@@ -411,6 +412,18 @@ describe("access to a function URL", () => {
     expect(log.map(({ message }) => message)).toContain(
       "A request to a function URL was refused: the signature does not match the request"
     )
+  })
+
+  it("is for those who sign the path behind which a proxy serves everything, and the function does not see that", async () => {
+    const { app, event, id, plain } = await signedUrl()
+    const served = withoutRoot("/irori", app.handle)
+    const send = ({ body, headers, method, path, query }: Plain) =>
+      served(new Request(`http://${hostOf(id)}${path}?${encodeQuery(query)}`, { method, headers, body }))
+    const signed = await sign({ ...plain, path: "/irori/a%20b" }, { ...key, date: new Date() })
+    expect((await send(signed)).status).toBe(200)
+    expect(event().rawPath).toBe("/a%20b")
+    expect((await send({ ...signed, path: "/other/a%20b" })).status).toBe(403)
+    expect((await send({ ...signed, path: "/a%20b" })).status).toBe(403)
   })
 
   it("is refused to everybody without any credential", async () => {

@@ -1,6 +1,7 @@
 import { Deferred, Duration, Effect } from "effect"
 import { describe, expect, it } from "vitest"
 import type { Api } from "../../src/domain/Route.ts"
+import { withoutRoot } from "../../src/http/rootPath.ts"
 import { CircuitOpen } from "../../src/invoke/FunctionBreaker.ts"
 import { NoCapacity, WorkerStartFailed } from "../../src/invoke/InvocationBackend.ts"
 import { InvocationTimedOut, type InvokeError, LambdaExecutionError } from "../../src/invoke/LambdaInvoker.ts"
@@ -466,6 +467,20 @@ describe("authorizers", () => {
     await request("/a")
     expect(asked).toEqual([["mine", "sign-in", "/a", "/prod/a"]])
     expect(decode(invoked[0]!.payload).requestContext.authorizer).toEqual({ principalId: "me" })
+  })
+
+  it("learn what the client sent, also where the server has a root that APIs do not see", async () => {
+    const sent: Array<string> = []
+    const { app, invoked } = gatewayApp({
+      apis: [guarded],
+      authorize: (_, __, call) => {
+        sent.push(`${call.sent.path}?${call.sent.query}`)
+        return Effect.succeed({})
+      }
+    })
+    await withoutRoot("/irori", app.handle)(new Request("http://localhost/irori/prod/a?b=c"))
+    expect(sent).toEqual(["/irori/prod/a?b=c"])
+    expect(decode(invoked[0]!.payload)).toMatchObject({ path: "/a", requestContext: { path: "/prod/a" } })
   })
 
   it("refuse in their own words, and nothing runs", async () => {

@@ -48,6 +48,8 @@ describe("Bun's server with the edge in front", () => {
   it.each([
     ["GET /abc HTTP/1.0\r\n\r\n", "http://localhost/abc"],
     ["GET /2015-03-31/functions HTTP/1.0\r\n\r\n", "http://localhost/2015-03-31/functions"],
+    ["POST /abc HTTP/1.0\r\nContent-Length: 2\r\n\r\nhi", "http://localhost/abc"],
+    ["GET //abc HTTP/1.0\r\n\r\n", "http://localhost//abc"],
     ["GET /abc HTTP/1.1\r\nHost: x\r\n\r\n", "http://localhost/abc"],
     ["GET /abc HTTP/1.1\r\nHost: [::1]:3000\r\n\r\n", "http://[::1]:3000/abc"]
   ])("gives a whole address to %j", async (text, url) => {

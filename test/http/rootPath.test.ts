@@ -32,5 +32,5 @@ it("keeps method, body, and how the request was written", async () => {
   })
   const request = new Request("http://localhost/irori/a", { method: "POST", body: "hi" })
   await fetch(withRaw(request, { target: "/irori//a", fields: [["X-A", "b"]] }))
-  expect(seen).toEqual(["POST", "hi", { target: "//a", fields: [["X-A", "b"]] }])
+  expect(seen).toEqual(["POST", "hi", { target: "//a", fields: [["X-A", "b"]], sentTarget: "/irori//a" }])
 })
