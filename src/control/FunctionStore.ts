@@ -4,7 +4,7 @@
  */
 import { Context, Effect, Layer } from "effect"
 import { ControlDatabase, type SqlDatabase } from "./Database.ts"
-import { dependentTables } from "./dependentTables.ts"
+import { dependentTables, qualifiedTables } from "./dependentTables.ts"
 import {
   type AliasRecord,
   decodeAlias,
@@ -29,6 +29,7 @@ export class FunctionStore extends Context.Service<
     readonly names: () => ReadonlyArray<string>
     /** Puts a version in the place of the one there is. On the disk when it returns, like all that follow. */
     readonly putVersion: (name: string, record: VersionRecord) => void
+    /** With the rows of other services that are this version's alone, as `removeAlias` does with an alias's. */
     readonly removeVersion: (name: string, version: string) => void
     /** The next number of a function of this name. No number is used twice, whatever was deleted in between. */
     readonly takeNumber: (name: string) => string
@@ -103,6 +104,17 @@ const over = (database: SqlDatabase): FunctionStore["Service"] => {
       work()
     })
 
+  const tablesOf = (names: ReadonlyArray<string>): ReadonlyArray<string> => {
+    const present = new Set(all("SELECT name FROM sqlite_master WHERE type = 'table'").map((row) => row.name))
+    return names.filter((table) => present.has(table))
+  }
+
+  const removeQualified = (name: string, qualifier: string): void => {
+    for (const table of tablesOf(qualifiedTables)) {
+      run(`DELETE FROM "${table}" WHERE function = ? AND qualifier = ?`, name, qualifier)
+    }
+  }
+
   return {
     versions: (name) => memory.versions.get(name),
     aliases: (name) => memory.aliases.get(name) ?? none,
@@ -117,6 +129,7 @@ const over = (database: SqlDatabase): FunctionStore["Service"] => {
     removeVersion: (name, version) =>
       change(name, () => {
         run("DELETE FROM versions WHERE function = ? AND version = ?", name, version)
+        removeQualified(name, version)
         memory.versions.set(name, without(memory.versions.get(name), version))
       }),
     takeNumber: (name) =>
@@ -137,13 +150,13 @@ const over = (database: SqlDatabase): FunctionStore["Service"] => {
     removeAlias: (name, alias) =>
       change(name, () => {
         run("DELETE FROM aliases WHERE function = ? AND name = ?", name, alias)
+        removeQualified(name, alias)
         memory.aliases.set(name, without(memory.aliases.get(name), alias))
       }),
     remove: (name) =>
       change(name, () => {
-        const present = new Set(all("SELECT name FROM sqlite_master WHERE type = 'table'").map((row) => row.name))
-        for (const table of ["versions", "aliases", ...dependentTables]) {
-          if (present.has(table)) run(`DELETE FROM "${table}" WHERE function = ?`, name)
+        for (const table of tablesOf(["versions", "aliases", ...dependentTables])) {
+          run(`DELETE FROM "${table}" WHERE function = ?`, name)
         }
         memory.versions.delete(name)
         memory.aliases.delete(name)

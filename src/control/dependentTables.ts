@@ -9,3 +9,6 @@ export const dependentTables: ReadonlyArray<string> = [
   "runtime_management",
   "event_invoke_configs"
 ]
+
+/** Those of them whose rows belong to one qualifier, by their column `qualifier`, and go with that version or alias. */
+export const qualifiedTables: ReadonlyArray<string> = ["event_invoke_configs", "function_urls"]

@@ -22,6 +22,7 @@ import {
   type Condition,
   EventStore,
   functionOfLane,
+  laneOf,
   type QueuedEvent,
   qualifierOfLane
 } from "./EventStore.ts"
@@ -57,12 +58,16 @@ export const layer = (options: SqliteAsyncOptions) => Layer.effectContext(make(o
 type Try =
   | { readonly _tag: "Ran"; readonly answer: Answer }
   | { readonly _tag: "NotRun" }
+  /** There is no such function. */
+  | { readonly _tag: "Missing" }
   | { readonly _tag: "GiveUp"; readonly condition: Exclude<Condition, "Success"> }
 
 /** How soon what could not be written is written again, and how often old failures are looked for. */
 const writeAgain = Duration.seconds(1)
 const expiryInterval = Duration.hours(1)
 const maxExpired = 500
+/** A function that is gone for longer than it takes to replace one was deleted, and its events with it. */
+const maxMissingMillis = 60_000
 
 const make = Effect.fnUntraced(function* (options: SqliteAsyncOptions) {
   const invoker = yield* LambdaInvoker
@@ -130,6 +135,9 @@ const make = Effect.fnUntraced(function* (options: SqliteAsyncOptions) {
     }
   }
 
+  /** Since when there is no function for the events of a lane. */
+  const missingSince = new Map<string, number>()
+
   const attempt = (event: QueuedEvent, config: FunctionConfig | undefined): Effect.Effect<Try> =>
     Effect.suspend(() => {
       if (limits.reservedOf(event.invocation.functionName) === 0) {
@@ -154,7 +162,7 @@ const make = Effect.fnUntraced(function* (options: SqliteAsyncOptions) {
               : error._tag === "RecursiveInvocation"
                 ? // Trying it again would only go on with the loop.
                   { _tag: "GiveUp", condition: "RetriesExhausted" }
-                : { _tag: "NotRun" }
+                : { _tag: error._tag === "FunctionNotFound" ? "Missing" : "NotRun" }
         })
       )
     })
@@ -180,19 +188,31 @@ const make = Effect.fnUntraced(function* (options: SqliteAsyncOptions) {
   }
 
   const conclude = (event: QueuedEvent, result: Try, config: FunctionConfig | undefined): Effect.Effect<void> => {
+    const lane = laneOf(event.invocation)
+    if (result._tag !== "Missing") missingSince.delete(lane)
     switch (result._tag) {
       case "GiveUp":
         return finish(event, result.condition, "neither", config)
-      case "NotRun": {
-        const next = { ...event, throttles: event.throttles + 1 }
-        return proceed(next, afterThrottle(policyOf(event, config), next, now()), "throttled", config)
+      case "Missing": {
+        const since = missingSince.get(lane) ?? now()
+        missingSince.set(lane, since)
+        return now() - since < maxMissingMillis
+          ? postpone(event, config)
+          : finish(event, "RetriesExhausted", "neither", config)
       }
+      case "NotRun":
+        return postpone(event, config)
       case "Ran": {
         const next = { ...event, attempts: event.attempts + 1, throttles: 0, answer: result.answer }
         if (result.answer.functionError === undefined) return finish(next, "Success", "ran", config)
         return proceed(next, afterFailure(policyOf(event, config), next, now()), "ran", config)
       }
     }
+  }
+
+  const postpone = (event: QueuedEvent, config: FunctionConfig | undefined) => {
+    const next = { ...event, throttles: event.throttles + 1 }
+    return proceed(next, afterThrottle(policyOf(event, config), next, now()), "throttled", config)
   }
 
   const proceed = (event: QueuedEvent, verdict: Verdict, pace: Pace, config: FunctionConfig | undefined) => {

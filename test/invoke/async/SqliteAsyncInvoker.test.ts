@@ -12,6 +12,7 @@ import type { Invocation } from "../../../src/domain/Invocation.ts"
 import { AsyncInvoker } from "../../../src/invoke/AsyncInvoker.ts"
 import { FailedEvents } from "../../../src/invoke/async/FailedEvents.ts"
 import { RecursiveInvocation } from "../../../src/invoke/LambdaInvoker.ts"
+import { FunctionNotFound } from "../../../src/registry/FunctionRegistry.ts"
 import {
   type AsyncScript,
   asyncInvoking,
@@ -57,6 +58,10 @@ const life = <A, E>(
     const { attempts, layer } = asyncInvoking({ ...script, options: { ...script.options, path } })
     return Effect.provide(body(attempts), layer)
   })
+
+/** One after the other, with time between them for what is written. */
+const seconds = (count: number) =>
+  Effect.andThen(TestClock.adjust("1 second"), turns).pipe(Effect.repeat({ times: count - 1 }))
 
 describe("an asynchronous event", () => {
   it.effect("is accepted before it has run", () => {
@@ -124,6 +129,32 @@ describe("an asynchronous event", () => {
       yield* TestClock.adjust("6 minutes")
       yield* turns
       expect(yield* failedIds).toEqual(["id-1 EventAgeExceeded"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("is given up and kept, after a minute in which its function may come back, when that was deleted", () => {
+    let isThere = false
+    const missing = Effect.fail(new FunctionNotFound({ functionName: hello }))
+    const { attempts, layer } = asyncInvoking({ invoke: () => (isThere ? ok : missing) })
+    return Effect.gen(function* () {
+      yield* enqueue("id-1")
+      yield* turns
+      yield* seconds(30)
+      expect(yield* failedIds).toEqual([])
+      isThere = true
+      yield* seconds(30)
+      isThere = false
+      yield* Queue.clear(attempts)
+      yield* enqueue("id-2")
+      yield* turns
+      yield* seconds(59)
+      expect(yield* failedIds).toEqual([])
+      yield* seconds(6)
+      expect(yield* failedIds).toEqual(["id-2 RetriesExhausted"])
+      // No other event of it is waited with.
+      yield* enqueue("id-3")
+      yield* seconds(1)
+      expect(yield* failedIds).toEqual(["id-2 RetriesExhausted", "id-3 RetriesExhausted"])
     }).pipe(Effect.provide(layer))
   })
 
