@@ -49,7 +49,9 @@ export type FunctionSettings = typeof FunctionSettings.Type
 const ZipCode = Schema.Struct({
   /** Hexadecimal, of the ZIP itself. */
   sha256: Schema.String,
-  sizeBytes: Schema.Int
+  sizeBytes: Schema.Int,
+  /** Of the contents. */
+  unzippedBytes: Schema.optionalKey(Schema.Int)
 })
 const ImageCode = Schema.Struct({ imageUri: Schema.String })
 export const FunctionCode = Schema.Union([ZipCode, ImageCode])

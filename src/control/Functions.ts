@@ -19,7 +19,7 @@ import { FunctionCatalog } from "./FunctionCatalog.ts"
 import { latest, type VersionRecord } from "./FunctionRecord.ts"
 import { FunctionStore } from "./FunctionStore.ts"
 import { configurationOf, imageLocation, listedConfigurationOf } from "./functionAnswer.ts"
-import { takeCode } from "./functionCode.ts"
+import { refuseSize, takeCode } from "./functionCode.ts"
 import { changedSettings, newSettings, refuseSettings, refuseUnknownFeatures } from "./functionSettings.ts"
 import { Layers } from "./Layers.ts"
 import { page, versionKey } from "./paging.ts"
@@ -31,7 +31,7 @@ import {
   ResourceConflict,
   ResourceNotFound
 } from "./refusals.ts"
-import { demandFewTags } from "./Tagging.ts"
+import { demandTags } from "./Tagging.ts"
 import { Tags } from "./Tags.ts"
 import { created, invalid, publish, refuseRevision, settle, settled, updated } from "./versionSteps.ts"
 
@@ -89,6 +89,9 @@ const make = Effect.gen(function* () {
   for (const name of store.names()) settle(store, name)
   const settleSoon = (name: string) => Effect.forkIn(settled(store, name), scope)
 
+  const layerBytes = ({ Layers }: VersionRecord["settings"]) =>
+    layers.unzippedBytes((Layers ?? []).map(({ Arn }) => Arn))
+
   const create = Effect.fn("Functions.create")(function* (name: string, input: CreateFunctionRequest) {
     if (name.length > 64) {
       return yield* invalid(
@@ -97,7 +100,7 @@ const make = Effect.gen(function* () {
     }
     const taken = new ResourceConflict({ detail: `Function already exist: ${name}` })
     if (yield* catalog.exists(name)) return yield* taken
-    yield* demandFewTags(input.Tags ?? {})
+    yield* demandTags(input.Tags ?? {})
     // There are none, so there is none of this name.
     if (input.CodeSigningConfigArn !== undefined) {
       return yield* new CodeSigningConfigNotFound({ arn: input.CodeSigningConfigArn })
@@ -107,6 +110,8 @@ const make = Effect.gen(function* () {
     const refused = refuseUnknownFeatures(input) ?? refuseSettings(settings)
     if (refused !== undefined) return yield* refused
     const code = yield* takeCode(codes, input.Code ?? {}, settings.PackageType, "creating")
+    const tooLarge = refuseSize(code, layerBytes(settings))
+    if (tooLarge !== undefined) return yield* tooLarge
     const now = yield* Clock.currentTimeMillis
     const record = store.transaction(() => {
       // Somebody may have made one of this name while the code was unpacked.
@@ -152,7 +157,7 @@ const make = Effect.gen(function* () {
     const code = yield* takeCode(codes, input, settings.PackageType, "updating")
     const now = yield* Clock.currentTimeMillis
     const before = currentOf(name) ?? (yield* catalog.changeable(reference))
-    const refused = refuseRevision(before, input.RevisionId)
+    const refused = refuseRevision(before, input.RevisionId) ?? refuseSize(code, layerBytes(before.settings))
     if (refused !== undefined) return yield* refused
     const Architectures = input.Architectures ?? before.settings.Architectures
     const after = updated(before, { code, settings: { ...before.settings, Architectures } }, now)
@@ -175,7 +180,11 @@ const make = Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
     const before = currentOf(name) ?? (yield* catalog.changeable(reference))
     const settings = changedSettings(before.settings, input, used)
-    const refused = refuseRevision(before, input.RevisionId) ?? refuseUnknownFeatures(input) ?? refuseSettings(settings)
+    const refused =
+      refuseRevision(before, input.RevisionId) ??
+      refuseUnknownFeatures(input) ??
+      refuseSettings(settings) ??
+      refuseSize(before.code, layerBytes(settings))
     if (refused !== undefined) return yield* refused
     const after = updated(before, { settings }, now)
     store.putVersion(name, after)

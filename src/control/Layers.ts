@@ -37,6 +37,8 @@ export class Layers extends Context.Service<
   {
     /** What a function that names these versions, in this order, keeps of them. Refuses as Lambda does. */
     readonly use: (arns: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<UsedLayer>, InvalidParameterValue>
+    /** Of the contents of all these together. */
+    readonly unzippedBytes: (arns: ReadonlyArray<string>) => number
     /**
      * Absolute: a folder with the contents of them all, later ones winning; the same one for the same layers. Also for
      * layers that were deleted since a function began to use them.
@@ -51,6 +53,7 @@ export class Layers extends Context.Service<
       arn === undefined
         ? Effect.succeed([])
         : Effect.fail(new InvalidParameterValue({ detail: `Layer version ${arn} does not exist.` })),
+    unzippedBytes: () => 0,
     mergedFolder: (arns) => Effect.die(new Error(`There are no layers: ${arns.join(", ")}`))
   })
 }
@@ -136,6 +139,7 @@ const make = Effect.fnUntraced(function* ({ folder, owner }: LayersOptions) {
       }
       return arns.map((Arn) => ({ Arn, CodeSize: recall(Arn)?.sizeBytes ?? 0 }))
     }),
+    unzippedBytes: (arns) => recordsOf(arns).reduce((sum, { unzippedBytes }) => sum + unzippedBytes, 0),
     mergedFolder: (arns) =>
       Effect.suspend(() => {
         const records = recordsOf(arns)

@@ -58,15 +58,17 @@ const make = Effect.fnUntraced(function* (owner: Owner) {
           detail: "An error occurred and the request cannot be processed."
         })
       }
-      yield* demandFewTags({ ...tags.of(name), ...added })
+      yield* demandTags({ ...tags.of(name), ...added })
       tags.add(name, added)
     }),
     untag: (resource, keys) => Effect.map(demandTaggable(resource), (name) => tags.remove(name, keys))
   })
 })
 
-/** Fails where a function would have more tags than one may. */
-export const demandFewTags = (tags: TagMap): Effect.Effect<void, InvalidParameterValue> =>
-  Object.keys(tags).length <= maxTags
-    ? Effect.void
-    : Effect.fail(new InvalidParameterValue({ detail: "Number of tags exceeds resource tag limit." }))
+/** Fails where a function would have more tags than one may, or one that AWS alone sets. */
+export const demandTags = (tags: TagMap): Effect.Effect<void, InvalidParameterValue> =>
+  Object.keys(tags).some((key) => /^aws:/i.test(key))
+    ? Effect.fail(new InvalidParameterValue({ detail: "Tag keys that begin with aws: are reserved for AWS." }))
+    : Object.keys(tags).length <= maxTags
+      ? Effect.void
+      : Effect.fail(new InvalidParameterValue({ detail: "Number of tags exceeds resource tag limit." }))

@@ -1,7 +1,7 @@
 /** Where a caller says a function's code is, and what Lambda answers where it cannot be there. */
 import type { FunctionCode as GivenCode } from "@aws-sdk/client-lambda"
 import { Effect } from "effect"
-import type { CodeStore } from "./CodeStore.ts"
+import { type CodeStore, maxUnzippedBytes } from "./CodeStore.ts"
 import type { FunctionCode, FunctionSettings } from "./FunctionRecord.ts"
 import { InvalidParameterValue } from "./refusals.ts"
 
@@ -17,9 +17,18 @@ export const takeCode = Effect.fnUntraced(function* (
   const refused = refuse(given, packageType, doing)
   if (refused !== undefined) return yield* new InvalidParameterValue({ detail: refused })
   if (given.ImageUri !== undefined) return { imageUri: given.ImageUri }
-  const { sha256, sizeBytes } = yield* codes.store(given.ZipFile ?? new Uint8Array())
-  return { sha256, sizeBytes }
+  return yield* codes.store(given.ZipFile ?? new Uint8Array())
 })
+
+/** Why a function of this code does not go with layers whose contents are so large; undefined where it does. */
+export const refuseSize = (code: FunctionCode, layerBytes: number): InvalidParameterValue | undefined => {
+  const bytes = ("imageUri" in code ? 0 : (code.unzippedBytes ?? 0)) + layerBytes
+  return bytes <= maxUnzippedBytes
+    ? undefined
+    : new InvalidParameterValue({
+        detail: `Function code combined with layers exceeds the maximum allowed size of ${maxUnzippedBytes} bytes. The actual size is ${bytes} bytes.`
+      })
+}
 
 const refuse = (given: GivenCode, packageType: PackageType, doing: string): string | undefined => {
   const a = doing === "creating" ? "creating a" : "updating a"

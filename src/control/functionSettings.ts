@@ -1,6 +1,7 @@
 /** A function's settings out of what a caller gives: defaults filled in, changes laid over, and what Lambda refuses. */
 import type { CreateFunctionRequest, UpdateFunctionConfigurationRequest } from "@aws-sdk/client-lambda"
 import { Schema } from "effect"
+import { excerpt } from "../domain/ParametersInvalid.ts"
 import { reservedVariables } from "../provision/workerEnvironment.ts"
 import { FunctionSettings } from "./FunctionRecord.ts"
 import type { UsedLayer } from "./Layers.ts"
@@ -93,6 +94,8 @@ const withoutUndefined = <A extends object>(given: A): A =>
   Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as A
 
 const maxEnvironmentBytes = 4096
+/** Of an environment that a refusal repeats. */
+const maxMeasuredShown = 8192
 
 /** Why Lambda does not take a function of these settings; undefined where it does. */
 export const refuseSettings = (settings: FunctionSettings): InvalidParameterValue | undefined => {
@@ -102,7 +105,7 @@ export const refuseSettings = (settings: FunctionSettings): InvalidParameterValu
       ? new InvalidParameterValue({
           detail: "Please don't provide handler or runtime or layer when the intended function PackageType is Image."
         })
-      : refuseEnvironment(settings.Environment)
+      : (refuseImageConfig(settings.ImageConfig) ?? refuseEnvironment(settings.Environment))
   }
   if (settings.Runtime === undefined || settings.Handler === undefined) {
     return new InvalidParameterValue({
@@ -111,10 +114,21 @@ export const refuseSettings = (settings: FunctionSettings): InvalidParameterValu
   }
   return (
     refuseRuntime(settings.Runtime) ??
+    (settings.Handler.includes("\0") ? noNull("Handler") : undefined) ??
     (settings.SnapStart === "PublishedVersions" ? refuseSnapStart(settings.Runtime) : undefined) ??
     refuseEnvironment(settings.Environment)
   )
 }
+
+/** What a process is started with ends at a null character: no process can be given one. */
+const noNull = (field: string) => new InvalidParameterValue({ detail: `${field} contains a null character.` })
+
+const refuseImageConfig = (config: FunctionSettings["ImageConfig"]): InvalidParameterValue | undefined =>
+  Object.values(config ?? {})
+    .flat()
+    .some((text) => text.includes("\0"))
+    ? noNull("ImageConfig")
+    : undefined
 
 /** Of the model, and nothing that Irori does: a function that was promised one of them would not be what it seems. */
 const unknownFeatures = [
@@ -143,9 +157,13 @@ const refuseEnvironment = (environment: FunctionSettings["Environment"] = {}): I
       detail: `${cannotConfigure} contains reserved keys that are currently not supported for modification. Reserved keys used in this request: ${reserved.join(", ")}`
     })
   }
+  const broken = Object.entries(environment).find(([, value]) => value.includes("\0"))
+  if (broken !== undefined) {
+    return new InvalidParameterValue({ detail: `${cannotConfigure} contains a null character in ${broken[0]}` })
+  }
   const text = JSON.stringify(environment)
   if (Buffer.byteLength(text) <= maxEnvironmentBytes) return undefined
   return new InvalidParameterValue({
-    detail: `${cannotConfigure} exceeded the 4KB limit. String measured: ${text}`
+    detail: `${cannotConfigure} exceeded the 4KB limit. String measured: ${excerpt(text, maxMeasuredShown)}`
   })
 }

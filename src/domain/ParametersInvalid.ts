@@ -1,6 +1,13 @@
 /** Parameters that break the API model's pattern, range or enum, told in the words of Lambda's `ValidationException`. */
 import { Schema } from "effect"
 
+/** Of a value that a refusal repeats, since a caller may have given megabytes. */
+const maxShown = 1024
+
+/** `text` up to `length`, and what is left out said. */
+export const excerpt = (text: string, length: number): string =>
+  text.length <= length ? text : `${text.slice(0, length)}... (${text.length} characters)`
+
 export const Violation = Schema.Struct({
   /** As the caller gave it; null where it is missing. */
   value: Schema.NullOr(Schema.String),
@@ -18,7 +25,7 @@ export class ParametersInvalid extends Schema.TaggedError<ParametersInvalid>()("
   override get message() {
     const texts = this.violations.map(
       ({ value, field, constraint }) =>
-        `Value ${value === null ? "null" : `'${value}'`} at '${field}' failed to satisfy constraint: ${constraint}`
+        `Value ${value === null ? "null" : `'${excerpt(value, maxShown)}'`} at '${field}' failed to satisfy constraint: ${constraint}`
     )
     return `${texts.length} validation error${texts.length === 1 ? "" : "s"} detected: ${texts.join("; ")}`
   }

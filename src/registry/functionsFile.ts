@@ -50,7 +50,11 @@ export type ScheduleEntry = typeof Schedules.Type
 
 const variableName = /^[a-zA-Z][a-zA-Z0-9_]+$/u
 
-const Environment = Schema.Record(Schema.String, Schema.Union([Schema.String, Schema.Finite, Schema.Boolean])).check(
+const Value = Schema.String.check(
+  Schema.makeFilter((value) => (value.includes("\0") ? "No variable can hold a null character" : undefined))
+)
+
+const Environment = Schema.Record(Schema.String, Schema.Union([Value, Schema.Finite, Schema.Boolean])).check(
   Schema.makeFilter((environment) =>
     Object.keys(environment)
       .filter((name) => !variableName.test(name))

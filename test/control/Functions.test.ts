@@ -1,8 +1,9 @@
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Duration } from "effect"
+import { Duration, Effect, Layer } from "effect"
 import { describe, expect, it } from "vitest"
+import { Layers } from "../../src/control/Layers.ts"
 import { inJavaOrder } from "../../src/control/supportedRuntimes.ts"
 import { CodeFolder } from "../../src/domain/FunctionConfig.ts"
 import { functionConfig } from "../support/functions.ts"
@@ -311,6 +312,68 @@ describe("CreateFunction", () => {
         `Lambda was unable to configure your environment variables because the environment variables you have provided exceeded the 4KB limit. String measured: ${JSON.stringify(variables(4097))}`
       )
     )
+  })
+
+  it.each([
+    [
+      "an environment",
+      { Environment: { Variables: { KEY: "a\0b" } } },
+      /environment variables .* null character in KEY$/
+    ],
+    ["a handler", { Handler: "index\0.handler" }, /^Handler contains a null character/],
+    [
+      "an image's command",
+      {
+        PackageType: "Image",
+        Runtime: undefined,
+        Handler: undefined,
+        Code: { ImageUri: "123456789012.dkr.ecr.us-east-1.amazonaws.com/a:b" },
+        ImageConfig: { Command: ["a\0b"] }
+      },
+      /^ImageConfig contains a null character/
+    ]
+  ])("refuses %s with a null character, which no process can be given", async (_, settings, message) => {
+    const { ask } = functionsApp()
+    const answer = await ask("POST ", await creation("f", settings))
+    expect(answer).toMatchObject({ status: 400, type: "InvalidParameterValueException" })
+    expect(answer.body.message).toMatch(message)
+    expect((await ask("GET ")).body.Functions).toEqual([])
+  })
+
+  it("repeats of a value no more than a kilobyte", async () => {
+    const { ask } = functionsApp()
+    const { body, type } = await ask("POST ", await creation("f", { Description: "x".repeat(1_000_000) }))
+    expect(type).toBe("ValidationException")
+    expect(body.message).toContain(`Value '${"x".repeat(1024)}... (1000000 characters)' at 'description'`)
+    const Environment = { Variables: { KEY: "x".repeat(1_000_000) } }
+    const environment = await ask("POST ", await creation("f", { Environment }))
+    expect(environment.body.message).toMatch(/exceeded the 4KB limit\..*x\.\.\. \(1000010 characters\)$/)
+    expect(environment.body.message.length).toBeLessThan(9000)
+  })
+
+  it("refuses code and layers that are over 250 MB together, whichever comes last", async () => {
+    const layer = "arn:aws:lambda:us-east-1:123456789012:layer:large:1"
+    const contents = 52
+    const layers = (left: number) =>
+      Layer.mock(Layers, {
+        use: (arns) => Effect.succeed(arns.map((Arn) => ({ Arn, CodeSize: 1 }))),
+        unzippedBytes: (arns) => arns.length * (262_144_000 - left),
+        mergedFolder: () => Effect.succeed("/opt/none")
+      })
+    const zipOf = async (bytes: number) => (await zip({ a: "a".repeat(bytes) })).toString("base64")
+    const tooLarge = (bytes: number) =>
+      invalid(
+        `Function code combined with layers exceeds the maximum allowed size of 262144000 bytes. The actual size is ${bytes} bytes.`
+      )
+    const { ask, create } = functionsApp({ layers: layers(contents) })
+    const fitting = { Code: { ZipFile: await zipOf(contents) }, Layers: [layer] }
+    expect((await create("f", fitting)).status).toBe(201)
+    const larger = { Code: { ZipFile: await zipOf(contents + 1) } }
+    expect(await ask("POST ", await creation("g", { ...larger, Layers: [layer] }))).toEqual(tooLarge(262_144_001))
+    expect(await ask("PUT /f/code", larger.Code)).toEqual(tooLarge(262_144_001))
+    await create("h", larger)
+    expect(await ask("PUT /h/configuration", { Layers: [layer] })).toEqual(tooLarge(262_144_001))
+    expect((await ask("PUT /h/configuration", { Layers: [] })).status).toBe(200)
   })
 
   it("refuses a package over 50 MB and one over 250 MB unzipped", async () => {

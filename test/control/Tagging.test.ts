@@ -37,6 +37,12 @@ describe("tags", () => {
     expect((await list(`${functionArn}:other`)).body).toEqual({ Tags: {} })
   })
 
+  it.each(["aws:name", "AWS:name", "aws:"])("do not begin as AWS's own do: %s", async (key) => {
+    expect(await tag({ [key]: "a", b: "c" })).toEqual(invalid("Tag keys that begin with aws: are reserved for AWS."))
+    expect((await list()).body).toEqual({ Tags: {} })
+    expect((await tag({ aws: "a", "my:aws:": "b" })).status).toBe(204)
+  })
+
   it("are 50 at most, those that are there included", async () => {
     expect((await tag(many(49))).status).toBe(204)
     expect(await tag(many(2, "more"))).toEqual(invalid("Number of tags exceeds resource tag limit."))

@@ -173,6 +173,7 @@ functions:
     ["scaling: { max_capacity: many }", "scaling.max_capacity: Expected"],
     ["environment: { '1A': x }", "environment.1A: This is no name for a variable"],
     ["environment: { AB: [1] }", "environment.AB: Expected"],
+    ['environment: { KEY: "a\\0b" }', "environment.KEY: No variable can hold a null character"],
     ["environment: { AWS_REGION: x }", "environment.AWS_REGION: This variable is reserved"],
     ["image: a, code: ./b", "A function has an image or code, not both"],
     ["5", "Expected object"]

@@ -43,6 +43,7 @@ interface Options {
   readonly problems?: ReadonlyArray<RegistryProblem>
   readonly database?: Layer.Layer<ControlDatabase, unknown>
   readonly codeFolder?: string
+  readonly layers?: Layer.Layer<Layers>
 }
 
 /** Everything that keeps functions, and the registry over it. */
@@ -60,7 +61,7 @@ export const functionServices = (options: Options = {}) => {
         ConcurrencyLimits.layer({ accountConcurrency: 1000 }),
         CodeLinks.layer,
         Tags.layer,
-        Layers.layerNone
+        options.layers ?? Layers.layerNone
       )
     ),
     Layer.provideMerge(Layer.merge(FunctionStore.layer, CodeStore.layer(folder))),
