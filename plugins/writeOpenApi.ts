@@ -12,6 +12,7 @@ import { ContainerMetrics } from "../src/provision/ContainerMetrics.ts"
 import { Manager } from "../src/provision/Manager.ts"
 import { ProvisionClient } from "../src/provision/ProvisionClient.ts"
 import { FunctionRegistry } from "../src/registry/FunctionRegistry.ts"
+import { Reloader } from "../src/reload/Reloader.ts"
 import { RouteAuthorizer } from "../src/routing/RouteAuthorizer.ts"
 import { RouteTable } from "../src/routing/RouteTable.ts"
 import type { ControlServices } from "./control/handlers.ts"
@@ -40,6 +41,7 @@ const gatewayRoutes = () =>
         ...measuring,
         FunctionRegistry.layerMemory([]),
         RouteTable.layerMemory([]),
+        Layer.mock(Reloader, {}),
         RouteAuthorizer.layerNone,
         SignIn.layerNone
       )

@@ -42,6 +42,8 @@ import { Placements } from "./provision/Placements.ts"
 import * as ProcessContainerMetrics from "./provision/ProcessContainerMetrics.ts"
 import * as ProcessProvisioner from "./provision/ProcessProvisioner.ts"
 import type { Provisioner } from "./provision/Provisioner.ts"
+import { FileSources } from "./reload/FileSources.ts"
+import { Reloader } from "./reload/Reloader.ts"
 import { routing } from "./routeLayers.ts"
 import { RuntimeApi } from "./runtime-api/RuntimeApi.ts"
 import type { StateFolder } from "./StateFolder.ts"
@@ -174,6 +176,9 @@ const asynchronous = (settings: Settings, state: StateFolder) => {
 
 /** What invokes functions, over whatever `ProvisionClient`, `HeartbeatClient` and `WorkerClient` reach. */
 const invoking = (settings: Settings, state: StateFolder) =>
+  Reloader.layer.pipe(Layer.provideMerge(serving(settings, state)), Layer.provideMerge(FileSources.layer))
+
+const serving = (settings: Settings, state: StateFolder) =>
   Layer.mergeAll(
     scheduling(settings, ownerOf(settings)).pipe(Layer.provideMerge(asynchronous(settings, state))),
     operations(settings),

@@ -5,6 +5,7 @@ import type { ApiDescription } from "../docs/openApi.ts"
 import { FunctionError, RequestError, ServiceError, ThrottledError } from "./errors.ts"
 import { FailedEventList, Gone, Redriven, RedriveRequest } from "./failedEventsOperations.ts"
 import { Health, Readiness } from "./healthOperations.ts"
+import { ReloadReport } from "./reloadOperation.ts"
 
 export const gatewayDescription: ApiDescription = {
   info: {
@@ -16,6 +17,7 @@ export const gatewayDescription: ApiDescription = {
   tags: [
     { name: "Invocation", description: "Running functions" },
     { name: "Failed events", description: "Asynchronous events that failed" },
+    { name: "Files", description: "What functions, routes and schedules come from" },
     { name: "Health", description: "Is it up?" },
     { name: "Metrics", description: "How is it doing?" }
   ],
@@ -30,6 +32,7 @@ export const gatewayDescription: ApiDescription = {
     DroppedEvents: Gone,
     Health,
     Readiness,
+    ReloadReport,
     ContainersReport
   }
 }

@@ -1,19 +1,14 @@
 /** Whether this process lives, and whether it can do its work. Neither answer is ever waited for long. */
-import { DateTime, Effect, type ManagedRuntime, Option } from "effect"
+import { DateTime, Effect, type ManagedRuntime } from "effect"
 import { Elysia } from "elysia"
 import type { Owner } from "../../src/domain/FunctionName.ts"
 import { ProvisionClient } from "../../src/provision/ProvisionClient.ts"
-import { FunctionRegistry } from "../../src/registry/FunctionRegistry.ts"
-import { RouteTable } from "../../src/routing/RouteTable.ts"
-import { Scheduler } from "../../src/schedules/Scheduler.ts"
+import { Reloader } from "../../src/reload/Reloader.ts"
 import { type Health, healthOperation, type Readiness, readinessOperation } from "./healthOperations.ts"
 import { refuseMethod } from "./methods.ts"
 import { respond } from "./respond.ts"
 
-export const health = (
-  runtime: ManagedRuntime.ManagedRuntime<FunctionRegistry | RouteTable | ProvisionClient, never>,
-  owner: Owner
-) =>
+export const health = (runtime: ManagedRuntime.ManagedRuntime<Reloader | ProvisionClient, never>, owner: Owner) =>
   new Elysia({ name: "health" })
     .get("/health", ({ request }) => respond(runtime, request, owner, alive), { detail: healthOperation })
     .all("/health", refuseMethod(owner, "GET, HEAD"), { parse: "none", detail: { hide: true } })
@@ -38,16 +33,7 @@ const managerProblem = ProvisionClient.use((manager) => manager.sync).pipe(
 )
 
 const ready = Effect.gen(function* () {
-  const registry = yield* FunctionRegistry
-  const routes = yield* RouteTable
-  const scheduler = yield* Effect.serviceOption(Scheduler)
-  const schedules = Option.isNone(scheduler) ? [] : yield* scheduler.value.problems
-  const problems = [
-    ...(yield* registry.problems),
-    ...(yield* routes.problems),
-    ...schedules,
-    ...(yield* managerProblem)
-  ]
+  const problems = [...(yield* Reloader.use((reloader) => reloader.problems)), ...(yield* managerProblem)]
   const report: typeof Readiness.Type = {
     status: problems.length === 0 ? "ready" : "unready",
     timestamp: yield* timestamp,

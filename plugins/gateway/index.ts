@@ -11,6 +11,7 @@ import type { MetricsReport } from "../../src/metrics/MetricsReport.ts"
 import type { ContainerMetrics } from "../../src/provision/ContainerMetrics.ts"
 import type { ProvisionClient } from "../../src/provision/ProvisionClient.ts"
 import type { FunctionRegistry } from "../../src/registry/FunctionRegistry.ts"
+import type { Reloader } from "../../src/reload/Reloader.ts"
 import type { RouteAuthorizer } from "../../src/routing/RouteAuthorizer.ts"
 import type { RouteTable } from "../../src/routing/RouteTable.ts"
 import { refuseCaller } from "./auth.ts"
@@ -23,6 +24,7 @@ import { invokeAsync } from "./invokeAsync.ts"
 import { invokeWithResponseStream } from "./invokeWithResponseStream.ts"
 import { metrics } from "./metrics.ts"
 import { isRouted, proxy } from "./proxy.ts"
+import { reload } from "./reload.ts"
 import { logFault } from "./respond.ts"
 import { signIn } from "./signIn.ts"
 import { warmInvoke } from "./warmInvoke.ts"
@@ -53,6 +55,7 @@ export type GatewayServices =
   | ContainerMetrics
   | RouteTable
   | RouteAuthorizer
+  | Reloader
   | SignIn
 
 export const gateway = (runtime: ManagedRuntime.ManagedRuntime<GatewayServices, never>, options: GatewayOptions) => {
@@ -93,6 +96,7 @@ export const gateway = (runtime: ManagedRuntime.ManagedRuntime<GatewayServices, 
       .use(invokeWithResponseStream(runtime, options))
       .use(invokeAsync(runtime, options))
       .use(failedEvents(runtime, options.owner))
+      .use(reload(runtime, options.owner))
       .use(
         options.signInPath === undefined
           ? new Elysia()

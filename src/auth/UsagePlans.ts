@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs"
 import { Clock, Context, Effect, Layer, Schema } from "effect"
 import { openDatabase } from "../control/Database.ts"
 import { watchFile } from "../registry/watchFolder.ts"
+import { addFileSource } from "../reload/FileSources.ts"
 import { type ApiKey, type ApiKeys, digestOf, readApiKeys, type UsagePlan } from "./apiKeysFile.ts"
 import { QuotaCounter, type StoredUsage, TokenBucket } from "./usage.ts"
 
@@ -94,16 +95,22 @@ const watchedKeys = Effect.fnUntraced(function* ({ file, watch }: UsagePlansOpti
     return typeof found === "string" ? Effect.fail(new ApiKeysUnusable({ detail: found })) : Effect.succeed(found)
   })
   let keys = yield* read
+  let broken: string | undefined
   const reload = read.pipe(
     Effect.matchEffect({
       onSuccess: (found) => {
         keys = found
-        return Effect.logInfo(`API keys changed: ${file} was read again`)
+        broken = undefined
+        return Effect.logInfo(`API keys: ${file} was read again`)
       },
-      onFailure: ({ detail }) => Effect.logWarning(`The API keys stay as they were. ${detail}`)
+      onFailure: ({ detail }) => {
+        broken = detail
+        return Effect.logWarning(`The API keys stay as they were. ${detail}`)
+      }
     })
   )
   if (watch === true) yield* watchFile(file, reload)
+  yield* addFileSource({ path: file, reload, problems: () => (broken === undefined ? [] : [{ detail: broken }]) })
   return () => keys
 })
 

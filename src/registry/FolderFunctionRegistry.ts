@@ -8,6 +8,7 @@ import { Duration, Effect, Layer, Schema } from "effect"
 import { CodeFolder, CodeImage, type DeclaredUrl, FunctionConfig } from "../domain/FunctionConfig.ts"
 import { FunctionName } from "../domain/FunctionName.ts"
 import { reservedVariables } from "../provision/workerEnvironment.ts"
+import { addFileSource } from "../reload/FileSources.ts"
 import { type CodeShape, codeShape, isFolder } from "./codeFolder.ts"
 import { codeRevision } from "./codeRevision.ts"
 import { FunctionNotFound, FunctionRegistry, FunctionUnusable, type RegistryProblem } from "./FunctionRegistry.ts"
@@ -62,6 +63,7 @@ export const layer = (options: FolderOptions) =>
         if (changed.length > 0) yield* Effect.logInfo(`Functions changed: ${changed.join(", ")}`)
       })
       if (options.watch === true) yield* watchFolder(options.folder, reload)
+      yield* addFileSource({ path: options.folder, reload })
 
       return FunctionRegistry.of({
         peek: (functionName, qualifier = "$LATEST") => {

@@ -7,6 +7,7 @@ import { Effect, type Scope } from "effect"
 import type { Api } from "../domain/Route.ts"
 import type { RegistryProblem } from "../registry/FunctionRegistry.ts"
 import { watchFile } from "../registry/watchFolder.ts"
+import { addFileSource } from "../reload/FileSources.ts"
 import type { RouteSource } from "./RouteTable.ts"
 
 /** What a file says. */
@@ -48,6 +49,7 @@ export const fileSource = (options: FileSourceOptions): Effect.Effect<RouteSourc
       if (loaded.apis !== before.apis) yield* Effect.logInfo(`Routes changed: ${options.path} was read again`)
     })
     if (options.watch === true) yield* watchFile(options.path, reload)
+    yield* addFileSource({ path: options.path, reload })
 
     return {
       apis: () => loaded.apis,

@@ -35,6 +35,8 @@ export class Scheduler extends Context.Service<
   {
     /** Every schedule whose expression can be read. */
     readonly upcoming: Effect.Effect<ReadonlyArray<Upcoming>>
+    /** Every schedule as its source says it at the moment, whether it can be read or not. */
+    readonly declared: Effect.Effect<ReadonlyArray<Schedule>>
     /** Schedules that cannot be read, and are not run. What is wrong with where they come from is not among them. */
     readonly problems: Effect.Effect<ReadonlyArray<RegistryProblem>>
   }
@@ -73,6 +75,7 @@ const make = <E, R>(options: SchedulerOptions<E, R>) =>
     const alarm = yield* Alarm.make
     const measure = yield* measuring
     const sources = yield* Effect.all(options.sources)
+    const declared = () => sources.flatMap((source) => source.schedules())
 
     let active: ReadonlyMap<string, Active> = new Map()
     let problems: ReadonlyArray<RegistryProblem> = []
@@ -97,28 +100,12 @@ const make = <E, R>(options: SchedulerOptions<E, R>) =>
       const nowMillis = now()
       const known = ledger.entries()
       const found = new Map<string, Active>()
-      const wrong: Array<RegistryProblem> = []
       const changed: Array<LedgerEntry> = []
-      const named = new Set<string>()
-      for (const schedule of sources.flatMap((source) => source.schedules())) {
-        const { functionName, name } = schedule
-        const key = scheduleKey(schedule)
-        const say = (what: string) =>
-          wrong.push({ functionName, detail: `Schedule '${name}' of function '${functionName}': ${what}` })
-        if (named.has(key)) {
-          say("there is another one of this name, which is used")
-          continue
-        }
-        named.add(key)
-        const timing = parseTiming(schedule)
-        if (Result.isFailure(timing)) {
-          say(timing.failure)
-          continue
-        }
+      const { named, readable, wrong } = readAll(declared())
+      for (const { key, schedule, timing } of readable) {
         const entry = entryOf(schedule, known.get(key), nowMillis)
         if (entry !== known.get(key)) changed.push(entry)
-        const next = nextOf(schedule, timing.success, entry)
-        found.set(key, { schedule, timing: timing.success, entry, nextMillis: next })
+        found.set(key, { schedule, timing, entry, nextMillis: nextOf(schedule, timing, entry) })
       }
       const isSure = sources.every((source) => source.problems().length === 0)
       database.transaction(() => {
@@ -131,7 +118,7 @@ const make = <E, R>(options: SchedulerOptions<E, R>) =>
         }
       })
       const told = new Set(problems.map(({ detail }) => detail))
-      for (const { detail, functionName } of wrong) {
+      for (const { detail, functionName = "" } of wrong) {
         if (told.has(detail)) continue
         yield* Effect.logWarning(detail).pipe(Effect.annotateLogs({ function_name: functionName }))
       }
@@ -237,9 +224,39 @@ const make = <E, R>(options: SchedulerOptions<E, R>) =>
           ...(nextMillis === Number.POSITIVE_INFINITY ? {} : { nextMillis })
         }))
       ),
-      problems: Effect.sync(() => problems)
+      declared: Effect.sync(declared),
+      // A change of a moment ago has not been taken over, and what is wrong with it is known.
+      problems: Effect.sync(() => (isStale ? readAll(declared()).wrong : problems))
     })
   })
+
+interface Readable {
+  readonly key: string
+  readonly schedule: Schedule
+  readonly timing: Timing
+}
+
+/** Those that can be run, and why others cannot; `named` are the keys of all. */
+const readAll = (schedules: ReadonlyArray<Schedule>) => {
+  const readable: Array<Readable> = []
+  const wrong: Array<RegistryProblem> = []
+  const named = new Set<string>()
+  for (const schedule of schedules) {
+    const { functionName, name } = schedule
+    const key = scheduleKey(schedule)
+    const timing = parseTiming(schedule)
+    const what = named.has(key)
+      ? "there is another one of this name, which is used"
+      : Result.isFailure(timing)
+        ? timing.failure
+        : undefined
+    if (what !== undefined) {
+      wrong.push({ functionName, detail: `Schedule '${name}' of function '${functionName}': ${what}` })
+    } else if (Result.isSuccess(timing)) readable.push({ key, schedule, timing: timing.success })
+    named.add(key)
+  }
+  return { named, readable, wrong }
+}
 
 const nextOf = ({ isEnabled }: Schedule, timing: Timing, { anchorMillis, pastMillis }: LedgerEntry): number =>
   (isEnabled ? timing.next(pastMillis, anchorMillis) : undefined) ?? Number.POSITIVE_INFINITY

@@ -11,6 +11,7 @@ import type { Schedule } from "../domain/Schedule.ts"
 import type { RegistryProblem } from "../registry/FunctionRegistry.ts"
 import { readFunctionsFile, type ScheduleEntry } from "../registry/functionsFile.ts"
 import { watchFile } from "../registry/watchFolder.ts"
+import { addFileSource } from "../reload/FileSources.ts"
 import type { ScheduleSource } from "./ScheduleSource.ts"
 
 export interface FunctionsFileOptions {
@@ -38,6 +39,7 @@ export const functionsFileSource = (options: FunctionsFileOptions): Effect.Effec
       if (loaded.schedules !== before) for (const changed of listeners) changed()
     })
     if (options.watch === true) yield* watchFile(path, reload)
+    yield* addFileSource({ path, reload })
     return {
       schedules: () => loaded.schedules,
       problems: () => loaded.problems,

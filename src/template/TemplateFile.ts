@@ -9,6 +9,7 @@ import { Context, Effect, Exit, Layer, Queue, Scope, Semaphore } from "effect"
 import type { Owner } from "../domain/FunctionName.ts"
 import type { RegistryProblem } from "../registry/FunctionRegistry.ts"
 import { watchFile, watchFolder } from "../registry/watchFolder.ts"
+import { addFileSource } from "../reload/FileSources.ts"
 import { readTemplate } from "./readTemplate.ts"
 import { emptyTemplate, type Template } from "./Template.ts"
 
@@ -122,6 +123,8 @@ const make = Effect.fnUntraced(function* (options: TemplateFileOptions) {
     yield* Effect.forkScoped(Effect.forever(Effect.andThen(Queue.take(changes), reload)))
     yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(lookInterval), look)))
   }
+
+  yield* addFileSource({ path: options.path, reload })
 
   return TemplateFile.of({
     current: () => loaded.template,

@@ -12,6 +12,8 @@ import { MetricsReport } from "../../src/metrics/MetricsReport.ts"
 import { ContainerMetrics } from "../../src/provision/ContainerMetrics.ts"
 import { ProvisionClient } from "../../src/provision/ProvisionClient.ts"
 import { FunctionRegistry, type RegistryProblem } from "../../src/registry/FunctionRegistry.ts"
+import { FileSources } from "../../src/reload/FileSources.ts"
+import { Reloader } from "../../src/reload/Reloader.ts"
 import { RouteAuthorizer } from "../../src/routing/RouteAuthorizer.ts"
 import { RouteTable } from "../../src/routing/RouteTable.ts"
 import { functionConfig } from "../support/functions.ts"
@@ -35,6 +37,7 @@ interface Doubles {
   readonly prometheus?: string
   readonly collect?: ContainerMetrics["Service"]["collect"]
   readonly apis?: ReadonlyArray<Api>
+  readonly reload?: Reloader["Service"]["reload"]
   readonly authorize?: RouteAuthorizer["Service"]["authorize"]
   readonly apiKey?: string
   readonly signIn?: SignInOptions
@@ -62,6 +65,11 @@ export const gatewayApp = (doubles: Doubles = {}) => {
       annotations: { ...fiber.getRef(References.CurrentLogAnnotations) }
     })
   })
+  const sources = Layer.mergeAll(
+    FunctionRegistry.layerMemory([functionConfig()], doubles.problems),
+    RouteTable.layerMemory(doubles.apis ?? []),
+    FileSources.layer
+  )
   const runtime = ManagedRuntime.make(
     Layer.mergeAll(
       Layer.succeed(LambdaInvoker, {
@@ -88,8 +96,9 @@ export const gatewayApp = (doubles: Doubles = {}) => {
       Layer.mock(ProvisionClient, { sync: doubles.sync ?? Effect.succeed([]) }),
       Layer.succeed(MetricsReport, { prometheus: Effect.succeed(doubles.prometheus ?? "") }),
       Layer.succeed(ContainerMetrics, { collect: doubles.collect ?? Effect.succeed({ containers: [] }) }),
-      FunctionRegistry.layerMemory([functionConfig()], doubles.problems),
-      RouteTable.layerMemory(doubles.apis ?? []),
+      doubles.reload === undefined
+        ? Reloader.layer.pipe(Layer.provideMerge(sources))
+        : Layer.merge(sources, Layer.mock(Reloader, { reload: doubles.reload })),
       doubles.authorize === undefined
         ? RouteAuthorizer.layerNone
         : Layer.mock(RouteAuthorizer, { authorize: doubles.authorize }),
