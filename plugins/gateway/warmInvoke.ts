@@ -11,6 +11,7 @@ import type { Invocation } from "../../src/domain/Invocation.ts"
 import { formatTraceId } from "../../src/domain/TraceId.ts"
 import { clientAddressOf } from "../../src/http/HttpServer.ts"
 import { LambdaInvoker } from "../../src/invoke/LambdaInvoker.ts"
+import type { Abandon } from "../../src/invoke/WorkerClient.ts"
 import { refuseCaller } from "./auth.ts"
 import { errorResponse } from "./errors.ts"
 import { type AccessRecord, accessLog, type Exchange, exchangeOf, invocationTrace, takeOver } from "./exchange.ts"
@@ -104,7 +105,8 @@ class WarmAnswer {
       traceId: invocationTrace(this.#request, this.#options.owner, this.#functionName)
     }
     return new Promise<Response>((resolve) => {
-      const abandon = start(invocation, {
+      let abandon: Abandon | undefined
+      abandon = start(invocation, {
         succeeded: (result) => resolve(this.#respond(invokeResponse(result))),
         failed: (exit) => {
           const response = Exit.map(exit, invokeResponse)

@@ -239,12 +239,27 @@ export class LambdaInvoker extends Context.Service<
               releaseAfter: (free, worker) => fork(Effect.ensuring(free, backend.releaseWorker(worker)))
             }
 
+      /** Those that run without a fiber, until they are settled: nobody else would tell their callers of the end. */
+      const unsettled = new Map<WarmInvocation, Caller<Exit.Exit<InvocationResult, InvokeError>>>()
+      let isClosed = false
+      // Before what they were made with is closed.
+      yield* Effect.addFinalizer(() =>
+        Effect.sync(() => {
+          isClosed = true
+          for (const [attempted, caller] of [...unsettled]) {
+            attempted.cancel()
+            caller.failed(Exit.interrupt())
+          }
+        })
+      )
+
       const start = (
         invocation: Invocation,
         caller: Caller<Exit.Exit<InvocationResult, InvokeError>>
       ): Abandon | undefined => {
         const config = registry.peek?.(invocation.functionName, invocation.qualifier)
-        if (config === undefined || warm === undefined || direct?.takes(config, invocation) !== true) return undefined
+        if (isClosed || config === undefined || warm === undefined || direct?.takes(config, invocation) !== true)
+          return undefined
         if (isLoop(config, invocation)) return undefined
         const permit = breaker.enter(config)
         if (permit === undefined) return undefined
@@ -252,6 +267,7 @@ export class LambdaInvoker extends Context.Service<
         if (leaveGate === undefined) return undefined
         const begunNanos = begin()
         const settle = (outcome: WarmOutcome): void => {
+          unsettled.delete(attempted)
           leaveGate()
           const [verdict, failure] = verdictOn(outcome)
           const told = breaker.leave(config, permit, verdict, failure)
@@ -260,25 +276,39 @@ export class LambdaInvoker extends Context.Service<
           if (typeof outcome === "string") record(config, begunNanos, outcome)
         }
         let explaining: Fiber.Fiber<unknown, unknown> | undefined
+        let hasLeft = false
+        let hasSaidToWait = caller.waits === undefined
+        const waits = () => {
+          if (!hasSaidToWait) caller.waits?.()
+          hasSaidToWait = true
+        }
         const attempted = new WarmInvocation(warm, config, invocation, settle, {
           succeeded: (result) => caller.succeeded(result),
-          ...(caller.waits === undefined ? {} : { waits: () => caller.waits?.() }),
+          ...(caller.waits === undefined ? {} : { waits }),
           failed: (failure) => {
             const error = failure._tag === "RanOutOfTime" ? timedOut(config, failure.worker) : failure
             // An event that never reached its worker may be given to another.
             const outcome = isUnreached(error)
-              ? measure(config, gate.admit(config, protect(config, invocation, attemptAgain(config, invocation))))
+              ? Effect.andThen(
+                  Effect.sync(waits),
+                  measure(config, gate.admit(config, protect(config, invocation, attemptAgain(config, invocation))))
+                )
               : Effect.onExit(explain(config, invocation, error), (exit) =>
                   Effect.sync(() => record(config, begunNanos, outcomeOf(exit)))
                 )
-            explaining = fork(Effect.onExit(outcome, (exit) => Effect.sync(() => caller.failed(exit))))
+            explaining = fork(
+              Effect.onExit(outcome, (exit) => (hasLeft ? Effect.void : Effect.sync(() => caller.failed(exit))))
+            )
           }
         })
+        unsettled.set(attempted, caller)
         if (!attempted.begin()) {
+          unsettled.delete(attempted)
           leaveGate()
           return undefined
         }
         return () => {
+          hasLeft = true
           attempted.cancel()
           explaining?.interruptUnsafe()
         }
