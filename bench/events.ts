@@ -1,6 +1,6 @@
 /**
  * Accepting asynchronous events beside bare SQLite: rows of the same bytes, committed in batches of the same size with the
- * same settings, on the same disk, in turns. `bun bench/events.ts [rounds] [events per round] [callers] [bytes]`
+ * same settings, on the same disk, in turns.
  */
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -19,21 +19,15 @@ import { EventStore } from "../src/invoke/async/EventStore.ts"
 import { lambdaRetries, layer } from "../src/invoke/async/SqliteAsyncInvoker.ts"
 import { LambdaInvoker } from "../src/invoke/LambdaInvoker.ts"
 import { FunctionRegistry } from "../src/registry/FunctionRegistry.ts"
-import { median } from "./Bench.ts"
+import { type Bench, inTurns } from "./Bench.ts"
 
-const [rounds, events, callers, bytes] = [
-  Number(process.argv[2] ?? 7),
-  Number(process.argv[3] ?? 20_000),
-  Number(process.argv[4] ?? 256),
-  Number(process.argv[5] ?? 1024)
-]
+const [callers, bytes] = [256, 1024]
 
-const folder = mkdtempSync(join(tmpdir(), "irori-bench-"))
 const name = FunctionName.make("echo")
 const config = new FunctionConfig({
   name,
   version: "$LATEST",
-  code: new CodeFolder({ path: folder }),
+  code: new CodeFolder({ path: tmpdir() }),
   environment: {},
   timeout: Duration.seconds(3),
   memoryMegabytes: 128,
@@ -53,9 +47,9 @@ const invocation = (): Invocation => ({
 })
 
 /** A queue over a new file, whose functions do as `invoke` says. */
-const queue = (file: string, invoke: Effect.Effect<{ payload: Uint8Array; executedVersion: string }>) =>
+const queue = (path: string, invoke: Effect.Effect<{ payload: Uint8Array; executedVersion: string }>) =>
   layer({
-    path: join(folder, file),
+    path,
     maxEvents: Number.MAX_SAFE_INTEGER,
     maxRunning: 1000,
     ...lambdaRetries,
@@ -77,7 +71,11 @@ const queue = (file: string, invoke: Effect.Effect<{ payload: Uint8Array; execut
   )
 
 /** Events per second of `callers` that each wait for their answer before they send the next, and until all is `done`. */
-const accept = async (enqueue: AsyncInvoker["Service"]["enqueue"], done = () => true): Promise<number> => {
+const accept = async (
+  enqueue: AsyncInvoker["Service"]["enqueue"],
+  events: number,
+  done = () => true
+): Promise<number> => {
   let left = events
   const begun = performance.now()
   const caller = async () => {
@@ -89,8 +87,8 @@ const accept = async (enqueue: AsyncInvoker["Service"]["enqueue"], done = () => 
 }
 
 /** One row for each event, with its ids and its payload, and as many in a transaction as callers wait at once. */
-const bare = (): (() => number) => {
-  const database = new DatabaseSync(join(folder, "bare.db"))
+const bare = (path: string, events: number): (() => number) => {
+  const database = new DatabaseSync(path)
   database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
   database.exec(
     "CREATE TABLE events (id INTEGER PRIMARY KEY, name TEXT, request TEXT, trace TEXT, payload BLOB) STRICT"
@@ -111,7 +109,7 @@ const bare = (): (() => number) => {
 }
 
 /** The queue's own rows in its own table, without anybody who waits for them. */
-const bareStore = (database: SqlDatabase, store: EventStore) => (): number => {
+const bareStore = (database: SqlDatabase, store: EventStore, events: number) => (): number => {
   const begun = performance.now()
   for (let done = 0; done < events; done += callers) {
     database.transaction(() => {
@@ -123,55 +121,49 @@ const bareStore = (database: SqlDatabase, store: EventStore) => (): number => {
   return (events / (performance.now() - begun)) * 1000
 }
 
-const scope = Scope.makeUnsafe()
-const open = async (file: string, invoke: Parameters<typeof queue>[1]) => {
-  const context = await Effect.runPromise(Scope.provide(Layer.build(queue(file, invoke)), scope))
-  return Context.get(context, AsyncInvoker).enqueue
-}
-// Of the first, nothing ends: what it takes is all it does. Of the second, each event is run and forgotten as well.
-const storing = await open("storing.db", Effect.never)
-const running = await open("running.db", Effect.succeed({ payload: new Uint8Array(), executedVersion: "$LATEST" }))
-const bareRate = bare()
-const sameDatabase = await Effect.runPromise(Scope.provide(openDatabase(join(folder, "same.db")), scope))
-const sameRate = bareStore(sameDatabase, await Effect.runPromise(EventStore.make(sameDatabase)))
-const looking = new DatabaseSync(join(folder, "running.db"), { readOnly: true })
-const isEmpty = () => looking.prepare("SELECT id FROM events LIMIT 1").get() == null
-
-const rates = {
-  storing: [] as Array<number>,
-  running: [] as Array<number>,
-  bare: [] as Array<number>,
-  same: [] as Array<number>
-}
-try {
-  for (let round = -1; round < rounds; round++) {
-    const measured = {
-      bare: bareRate(),
-      storing: await accept(storing),
-      same: sameRate(),
-      running: await accept(running, isEmpty)
+export const events: Bench = {
+  name: "events",
+  title: `Asynchronous events accepted, durable: ${bytes} bytes, ${callers} callers`,
+  run: async ({ isShort, rounds }) => {
+    const count = isShort ? 500 : 20_000
+    const folder = mkdtempSync(join(tmpdir(), "irori-bench-"))
+    const scope = Scope.makeUnsafe()
+    const open = async (file: string, invoke: Parameters<typeof queue>[1]) => {
+      const context = await Effect.runPromise(Scope.provide(Layer.build(queue(join(folder, file), invoke)), scope))
+      return Context.get(context, AsyncInvoker).enqueue
     }
-    if (round < 0) continue
-    for (const key of ["storing", "running", "bare", "same"] as const) rates[key].push(measured[key])
+    // Of the first, nothing ends: what it takes is all it does. Of the second, each event is run and forgotten as well.
+    const storing = await open("storing.db", Effect.never)
+    const running = await open("running.db", Effect.succeed({ payload: new Uint8Array(), executedVersion: "$LATEST" }))
+    const sameDatabase = await Effect.runPromise(Scope.provide(openDatabase(join(folder, "same.db")), scope))
+    const sameStore = await Effect.runPromise(EventStore.make(sameDatabase))
+    const looking = new DatabaseSync(join(folder, "running.db"), { readOnly: true })
+    const isEmpty = () => looking.prepare("SELECT id FROM events LIMIT 1").get() == null
+    try {
+      const rates = await inTurns(rounds, {
+        bare: bare(join(folder, "bare.db"), count),
+        storing: () => accept(storing, count),
+        same: bareStore(sameDatabase, sameStore, count),
+        running: () => accept(running, count, isEmpty)
+      })
+      const accepted = { unit: "/s", digits: 0, ours: rates.storing }
+      const [same, fourColumns] = ["bare SQLite, the queue's table and indexes", "bare SQLite, a table of four columns"]
+      return [
+        { what: "accepted per second", against: same, ...accepted, theirs: rates.same, bar: { least: 0.7 } },
+        { what: "accepted per second, beside a plainer table", against: fourColumns, ...accepted, theirs: rates.bare },
+        {
+          what: "accepted, run ten at a time by a function that takes no time, and removed",
+          against: same,
+          unit: "/s",
+          digits: 0,
+          ours: rates.running,
+          theirs: rates.same
+        }
+      ]
+    } finally {
+      looking.close()
+      await Effect.runPromise(Scope.close(scope, Exit.void))
+      rmSync(folder, { recursive: true })
+    }
   }
-} finally {
-  looking.close()
-  await Effect.runPromise(Scope.close(scope, Exit.void))
-  rmSync(folder, { recursive: true })
 }
-
-const spread = (numbers: ReadonlyArray<number>) =>
-  `${median(numbers).toFixed(0)} (${Math.min(...numbers).toFixed(0)}–${Math.max(...numbers).toFixed(0)})`
-const row = (what: string, numbers: ReadonlyArray<number>) => {
-  const of = (other: ReadonlyArray<number>) => (median(numbers) / median(other)).toFixed(2)
-  return `| ${what} | ${spread(numbers)} | ${of(rates.bare)} | ${of(rates.same)} |`
-}
-
-console.log(`
-| ${rounds} rounds of ${events} events of ${bytes} bytes, ${callers} callers | per second | of a bare table | of the same table |
-| --- | --- | --- | --- |
-${row(`bare SQLite, ${callers} rows in a commit, a table of four columns`, rates.bare)}
-${row(`bare SQLite, ${callers} rows in a commit, the queue's table and indexes`, rates.same)}
-${row("events accepted", rates.storing)}
-${row("events accepted, run ten at a time by a function that takes no time, and removed", rates.running)}
-`)
