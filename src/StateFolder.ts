@@ -5,6 +5,7 @@
 import { randomBytes } from "node:crypto"
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
+import process from "node:process"
 import { DatabaseSync } from "node:sqlite"
 import { Effect, Schema, type Scope } from "effect"
 
@@ -24,6 +25,31 @@ export interface StateFolder {
   readonly instanceId: string
   /** What gateway and manager of this installation know each other by. */
   readonly managerToken: string
+}
+
+/** The process that works in the folder in this role, if there is one. */
+export const processIn = (folder: string, role: "gateway" | "manager"): number | undefined => {
+  const path = resolve(folder)
+  try {
+    // Another process may have the number of one that is gone, but not its lock.
+    if (!isLocked(path, role)) return undefined
+    const pid = Number(readFileSync(join(path, `${role}.pid`), "utf8"))
+    return Number.isInteger(pid) && pid > 0 ? pid : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const isLocked = (path: string, role: string): boolean => {
+  const database = new DatabaseSync(join(path, `${role}.lock`), { readOnly: true })
+  try {
+    database.exec("SELECT * FROM sqlite_schema")
+    return false
+  } catch (cause) {
+    return /locked/i.test(messageOf(cause))
+  } finally {
+    database.close()
+  }
 }
 
 /** Opens the folder for `roles`, making it where it is not there; held until the scope closes. */
@@ -52,6 +78,7 @@ const lock = (path: string, role: string) =>
       try: () => {
         const database = new DatabaseSync(join(path, `${role}.lock`))
         database.exec("BEGIN EXCLUSIVE")
+        writeFileSync(join(path, `${role}.pid`), String(process.pid))
         return database
       },
       catch: (cause) =>

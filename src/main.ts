@@ -187,7 +187,7 @@ const drainEvents = Effect.flatMap(Effect.serviceOption(AsyncInvoker), (async) =
 )
 
 /** Runs until a signal comes, and answers with the exit code. */
-const main = async (): Promise<number> => {
+export const main = async (): Promise<number> => {
   const stopped = stopSignal()
   const scope = Scope.makeUnsafe()
   const abandon = new AbortController()

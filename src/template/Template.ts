@@ -17,7 +17,18 @@ export type TemplateCode =
   | { readonly _tag: "Local"; readonly path: string }
   /** Of a file beside which there is nothing. */
   | { readonly _tag: "Inline"; readonly fileName: string; readonly text: string }
-  | { readonly _tag: "Image"; readonly uri: string }
+  | { readonly _tag: "Image"; readonly uri: string; readonly build?: ImageBuild }
+
+/** What a template says of how an image is made; it is not made by whoever serves it. */
+export interface ImageBuild {
+  /** Absolute. */
+  readonly context: string
+  /** Absolute. */
+  readonly dockerfile: string
+  readonly buildArguments: Readonly<Record<string, string>>
+  /** The stage to build; by default the last. */
+  readonly target?: string
+}
 
 export interface TemplateFunction {
   readonly logicalId: string

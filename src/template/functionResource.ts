@@ -7,7 +7,7 @@ import { reservedVariables } from "../provision/workerEnvironment.ts"
 import { corsPolicyOf } from "./corsSettings.ts"
 import { Fields } from "./Fields.ts"
 import { isRecord } from "./parseTemplate.ts"
-import type { TemplateCode, TemplateFunction } from "./Template.ts"
+import type { ImageBuild, TemplateCode, TemplateFunction } from "./Template.ts"
 import type { Resource } from "./templateNames.ts"
 
 export interface FunctionPlace {
@@ -103,7 +103,7 @@ const serverlessCode = (
   properties: Fields,
   folder: string
 ): TemplateCode | CodeElsewhere | undefined => {
-  if (isImage(properties)) return imageCode(resource, properties, properties.text("ImageUri"))
+  if (isImage(properties)) return imageCode(resource, properties, folder, properties.text("ImageUri"))
   if (properties.has("InlineCode")) return inlineCode(properties, properties.text("InlineCode"))
   const { CodeUri } = properties.values
   if (isRecord(CodeUri)) return { elsewhere: `its code is at s3://${CodeUri.Bucket ?? "?"}/${CodeUri.Key ?? "?"}` }
@@ -122,7 +122,7 @@ const lambdaCode = (
   const asset = resource.metadata["aws:asset:path"]
   if (typeof properties.values.Code === "string") return sourceOf(properties.values.Code, folder)
   const code = properties.record("Code") ?? new Fields({}, properties.path, properties.remarks)
-  if (isImage(properties) || code.has("ImageUri")) return imageCode(resource, properties, code.text("ImageUri"))
+  if (isImage(properties) || code.has("ImageUri")) return imageCode(resource, properties, folder, code.text("ImageUri"))
   if (code.has("ZipFile")) return inlineCode(properties, code.text("ZipFile"))
   if (typeof asset === "string") return { _tag: "Local", path: pathOf(asset, folder) }
   if (code.has("S3Bucket") || code.has("S3Key")) {
@@ -149,9 +149,15 @@ const inlineCode = (properties: Fields, text: string | undefined): TemplateCode 
 }
 
 /** Without a URI it is the image that `sam build` makes of the Dockerfile, which has this name. */
-const imageCode = (resource: Resource, properties: Fields, uri: string | undefined): TemplateCode | undefined => {
+const imageCode = (
+  resource: Resource,
+  properties: Fields,
+  folder: string,
+  uri: string | undefined
+): TemplateCode | undefined => {
   const { Dockerfile, DockerContext, DockerTag } = resource.metadata
-  if (uri !== undefined) return { _tag: "Image", uri }
+  const build = imageBuildOf(resource, folder)
+  if (uri !== undefined) return { _tag: "Image", uri, ...(build === undefined ? {} : { build }) }
   if (typeof Dockerfile !== "string") {
     properties.remarks.refuse(properties.path, "ImageUri is missing")
     return undefined
@@ -164,7 +170,20 @@ const imageCode = (resource: Resource, properties: Fields, uri: string | undefin
     "PackageType",
     `its image is not built here; to build it: docker build -t ${built} -f ${file} ${context}`
   )
-  return { _tag: "Image", uri: built }
+  return { _tag: "Image", uri: built, ...(build === undefined ? {} : { build }) }
+}
+
+const imageBuildOf = ({ metadata }: Resource, folder: string): ImageBuild | undefined => {
+  const { DockerBuildArgs, DockerBuildTarget, DockerContext, Dockerfile } = metadata
+  if (typeof Dockerfile !== "string") return undefined
+  const context = pathOf(typeof DockerContext === "string" ? DockerContext : ".", folder)
+  const given = isRecord(DockerBuildArgs) ? Object.entries(DockerBuildArgs) : []
+  return {
+    context,
+    dockerfile: pathOf(Dockerfile, context),
+    buildArguments: Object.fromEntries(given.map(([name, value]) => [name, String(value)])),
+    ...(typeof DockerBuildTarget === "string" ? { target: DockerBuildTarget } : {})
+  }
 }
 
 const imageConfigOf = (config: Fields | undefined): TemplateFunction["imageConfig"] => {
