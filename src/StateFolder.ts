@@ -27,6 +27,13 @@ export interface StateFolder {
   readonly managerToken: string
 }
 
+/** Who holds the lock, for `processIn`. A disk that is full is no reason not to work. */
+const noteProcess = (path: string, role: string): void => {
+  try {
+    writeFileSync(join(path, `${role}.pid`), String(process.pid))
+  } catch {}
+}
+
 /** The process that works in the folder in this role, if there is one. */
 export const processIn = (folder: string, role: "gateway" | "manager"): number | undefined => {
   const path = resolve(folder)
@@ -78,7 +85,7 @@ const lock = (path: string, role: string) =>
       try: () => {
         const database = new DatabaseSync(join(path, `${role}.lock`))
         database.exec("BEGIN EXCLUSIVE")
-        writeFileSync(join(path, `${role}.pid`), String(process.pid))
+        noteProcess(path, role)
         return database
       },
       catch: (cause) =>
