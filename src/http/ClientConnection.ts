@@ -30,6 +30,9 @@ const usual: Patience = { headMillis: 30_000, pauseMillis: 60_000, idleMillis: 3
 /** Of what a client sends on after it was refused, this much is thrown away, so that it gets to read the answer. */
 const maxDiscardedBytes = 128 * 1024 * 1024
 
+/** For a client to take the last answer of a server that closes, and to close its side. */
+const farewellMillis = 1000
+
 /** One request, until it is read and answered. */
 interface Exchange {
   readonly head: RequestHead
@@ -56,6 +59,8 @@ export class ClientConnection {
   #exchange: Exchange | undefined
   /** No request is read any more. */
   #isEnding = false
+  /** The server is, so that nobody is waited for who has the last answer. */
+  #isClosing = false
   #discardedBytes = 0
   readonly #patience: Patience
   #headDeadline: Clear | undefined
@@ -81,10 +86,15 @@ export class ClientConnection {
     socket.on("close", () => this.#leave())
   }
 
-  /** Ends the connection when what is under way is answered; at once where nothing is. */
+  /**
+   * Ends the connection when what is under way is answered; at once where nothing is. A client that keeps its connections
+   * may not look at them before it needs one, and so not close its side for as long.
+   */
   close(): void {
-    if (this.#exchange === undefined) this.#end()
-    else this.#exchange.isLast = true
+    this.#isClosing = true
+    if (this.#exchange !== undefined) this.#exchange.isLast = true
+    else if (this.#isEnding || !this.#reader.drained) this.#end()
+    else this.#socket.destroySoon()
   }
 
   /** Nothing came or went for as long as a client may pause; which it may while it waits for its answer. */
@@ -348,6 +358,11 @@ export class ClientConnection {
     this.#headIsDone()
     this.#socket.end()
     this.#socket.resume()
+    if (!this.#isClosing) return
+    const farewell = () => void this.#options.deadlines.set(farewellMillis, () => this.#socket.destroy())
+    // However slowly its client takes it, all of the answer is on its way first.
+    if (this.#socket.writableFinished) farewell()
+    else this.#socket.once("finish", farewell)
   }
 
   /** The client has left, whatever was under way. */

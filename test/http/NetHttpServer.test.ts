@@ -1,3 +1,5 @@
+import { once } from "node:events"
+import { connect } from "node:net"
 import { Deferred, Effect, Exit, Scope } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import type { HttpServer } from "../../src/http/HttpServer.ts"
@@ -28,6 +30,18 @@ beforeAll(async () => {
   port = (await start((request) => handler(request))).port
 })
 afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+
+/** A client that never closes its side by itself. */
+const openForGood = async (at: number) => {
+  const socket = connect({ port: at, host: "127.0.0.1", allowHalfOpen: true })
+  let heard = ""
+  socket.on("data", (chunk) => {
+    heard += chunk.toString("latin1")
+  })
+  socket.on("error", () => {})
+  await once(socket, "connect")
+  return { heard: () => heard, write: (text: string) => socket.write(text), end: () => socket.destroy() }
+}
 
 const host = "Host: localhost\r\n"
 const close = "Connection: close\r\n"
@@ -454,6 +468,46 @@ describe("a server that drains", () => {
     Deferred.doneUnsafe(go, Effect.void)
     expect(await busy).toMatch(/connection: close[\s\S]*done$/)
     await drained
+    await Effect.runPromise(Scope.close(own, Exit.void))
+  })
+
+  it.each([
+    ["rest", `GET /a HTTP/1.1\r\n${host}\r\n`, /hi$/],
+    ["have asked for nothing", "", undefined],
+    ["have begun to ask", "GET /a HT", undefined],
+    ["have their answer and go on sending", `POST /a HTTP/1.1\r\n${host}Content-Length: 9\r\n\r\nabc`, /hi$/]
+  ])("does not wait for clients to close connections that %s", async (_, text, answered) => {
+    const own = Scope.makeUnsafe()
+    const server: HttpServer = await start(() => new Response("hi"), own)
+    const client = await openForGood(server.port)
+    client.write(text)
+    if (answered !== undefined) await expect.poll(client.heard).toMatch(answered)
+    // It may have to come to the server yet that somebody is there.
+    await speak(server.port, `GET /b HTTP/1.1\r\n${host}${close}\r\n`)
+    const begun = performance.now()
+    await Effect.runPromise(server.drain)
+    expect(performance.now() - begun).toBeLessThan(4000)
+    client.end()
+    await Effect.runPromise(Scope.close(own, Exit.void))
+  })
+
+  it("lets a client that closes nothing have its last answer whole", async () => {
+    const own = Scope.makeUnsafe()
+    const started = Deferred.makeUnsafe<void>()
+    const go = Deferred.makeUnsafe<void>()
+    const server: HttpServer = await start(async () => {
+      Deferred.doneUnsafe(started, Effect.void)
+      await Effect.runPromise(Deferred.await(go))
+      return new Response("x".repeat(5_000_000))
+    }, own)
+    const client = await openForGood(server.port)
+    client.write(`GET /a HTTP/1.1\r\n${host}\r\n`)
+    await Effect.runPromise(Deferred.await(started))
+    const drained = Effect.runPromise(server.drain)
+    Deferred.doneUnsafe(go, Effect.void)
+    await drained
+    await expect.poll(() => client.heard().length).toBeGreaterThan(5_000_000)
+    client.end()
     await Effect.runPromise(Scope.close(own, Exit.void))
   })
 })
