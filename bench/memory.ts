@@ -9,7 +9,7 @@ import { hasProgram } from "../test/support/docker.ts"
 import { askWatch, watchProgram } from "./askWatch.ts"
 import type { Bench, Row, Skipped } from "./Bench.ts"
 import { eventOf } from "./openLoop.ts"
-import { residentBytes, startIrori, temporaryFolder, warmUp } from "./Server.ts"
+import { type Irori, residentBytes, startIrori, temporaryFolder, warmUp } from "./Server.ts"
 
 const payloadBytes = 1024
 const watch = join(tmpdir(), `irori-bench-watch-${process.pid}`)
@@ -85,30 +85,41 @@ const open = (url: URL, body: string): Promise<Socket> =>
     })
   })
 
+/** How many the function's queue has, as Irori says itself. */
+const queued = async (irori: Irori): Promise<number> => {
+  const report = await (await fetch(`${irori.url}/metrics`)).text()
+  return Number(/^irori_pool_waiting_callers\{[^}]*function="busy"[^}]*\} (\d+)/m.exec(report)?.[1])
+}
+
 const perRequest = async (isShort: boolean, times: number): Promise<Row> => {
-  const count = isShort ? 20 : 900
+  const [few, many] = isShort ? [5, 25] : [100, 900]
   const ours: Array<number> = []
   for (let time = 0; time < times; time++) {
     const folder = smallWorkers("busy", "      max_capacity: 1\n      acquire_timeout: 60\n")
     const irori = await startIrori({ folder: folder.path, ...watched })
+    const sockets: Array<Socket> = []
     try {
       const url = new URL(irori.invokeUrl("busy"))
-      await warmUp(url.href, eventOf(payloadBytes), isShort ? 4 : 64, 50)
-      const holding = await open(url, '{"sleep":30000}')
-      const before = await askWatch(watch)
-      const waiting: Array<Socket> = []
-      for (let nth = 0; nth < count; nth++) waiting.push(await open(url, eventOf(payloadBytes)))
-      await new Promise((next) => setTimeout(next, 500))
-      const during = await askWatch(watch)
-      ours.push(((during.residentBytes - before.residentBytes) / count - payloadBytes) / 1024)
-      for (const socket of [holding, ...waiting]) socket.destroy()
+      await warmUp(url.href, "{}", 4, 20)
+      sockets.push(await open(url, '{"sleep":50000}'))
+      const memoryWith = async (count: number) => {
+        while (sockets.length <= count) sockets.push(await open(url, eventOf(payloadBytes)))
+        for (let tries = 0; (await queued(irori)) !== count; tries++) {
+          if (tries === 100) throw new Error(`${await queued(irori)} wait, and not ${count}`)
+          await new Promise((next) => setTimeout(next, 50))
+        }
+        return (await askWatch(watch)).residentBytes
+      }
+      const before = await memoryWith(few)
+      ours.push((((await memoryWith(many)) - before) / (many - few) - payloadBytes) / 1024)
     } finally {
+      for (const socket of sockets) socket.destroy()
       await irori.stop()
       folder.remove()
     }
   }
   return {
-    what: `a request that waits, beside its payload of 1 KiB, of ${count}`,
+    what: `a request that waits, beside its payload of 1 KiB, ${few} → ${many}`,
     unit: "KB",
     digits: 1,
     ours,
