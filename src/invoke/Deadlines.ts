@@ -29,7 +29,9 @@ export const makeDeadlines: Effect.Effect<Deadlines, never, Scope.Scope> = Effec
   const tickOf = (millis: number) => Math.ceil(millis / tickMillis)
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
 
-  const look = Effect.sync(() => {
+  /** Answers with what was thrown by those that were told: a bug, which is to cost nobody else a limit. */
+  const tell = (): ReadonlyArray<unknown> => {
+    const faults: Array<unknown> = []
     const current = Math.floor(now() / tickMillis)
     for (const [tick, entries] of byTick) {
       if (tick > current) continue
@@ -37,14 +39,24 @@ export const makeDeadlines: Effect.Effect<Deadlines, never, Scope.Scope> = Effec
       for (const entry of entries) {
         const { reached } = entry
         entry.reached = undefined
-        reached?.()
+        try {
+          reached?.()
+        } catch (fault) {
+          faults.push(fault)
+        }
       }
     }
     isWatching = byTick.size > 0
-    return isWatching
-  })
+    return faults
+  }
 
-  const watch = look.pipe(Effect.delay(tickMillis), Effect.repeat({ while: (more) => more }))
+  const look = Effect.suspend(() =>
+    Effect.forEach(tell(), (fault) => Effect.logError("What a limit of time was for failed unexpectedly", fault), {
+      discard: true
+    })
+  )
+
+  const watch = look.pipe(Effect.delay(tickMillis), Effect.repeat({ while: () => isWatching }))
 
   return {
     set: (millis, reached) => {

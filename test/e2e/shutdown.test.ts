@@ -1,5 +1,5 @@
 /** SIGTERM to an Irori with many workers: it ends in time, and they with it. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, describe, expect, it } from "vitest"
@@ -15,8 +15,7 @@ afterAll(() => rmSync(folder, { recursive: true }))
 
 /** `many` is kept warm with `count` workers. */
 const functionsOf = (name: string, count: number, what: string): string => {
-  const functions = join(folder, name)
-  mkdirSync(functions)
+  const functions = mkdtempSync(join(folder, `${name}-`))
   const environment = `environment: { TEST_MARK: "\${TEST_MARK}" }`
   const scaling = `scaling: { max_capacity: ${count}, min_capacity: ${count} }`
   writeFileSync(

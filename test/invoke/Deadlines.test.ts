@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Logger } from "effect"
 import { TestClock } from "effect/testing"
 import { makeDeadlines } from "../../src/invoke/Deadlines.ts"
 
@@ -35,6 +35,26 @@ describe("Deadlines", () => {
       clear()
     })
   )
+
+  it.effect("goes on when what is told throws, with all that is due then and later", () => {
+    const logged: Array<unknown> = []
+    return Effect.gen(function* () {
+      const deadlines = yield* makeDeadlines
+      const reached: Array<string> = []
+      const fault = new Error("a bug")
+      deadlines.set(50, () => {
+        throw fault
+      })
+      deadlines.set(50, () => reached.push("beside it"))
+      deadlines.set(500, () => reached.push("after it"))
+      yield* TestClock.adjust("1 second")
+      expect(reached).toEqual(["beside it", "after it"])
+      deadlines.set(50, () => reached.push("anew"))
+      yield* TestClock.adjust("1 second")
+      expect(reached).toEqual(["beside it", "after it", "anew"])
+      expect(logged).toEqual([["What a limit of time was for failed unexpectedly", fault]])
+    }).pipe(Effect.provide(Logger.layer([Logger.make(({ message }) => void logged.push(message))])))
+  })
 
   it.effect("begins anew after nothing was left to watch", () =>
     Effect.gen(function* () {
