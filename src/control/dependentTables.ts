@@ -10,5 +10,8 @@ export const dependentTables: ReadonlyArray<string> = [
   "event_invoke_configs"
 ]
 
-/** Those of them whose rows belong to one qualifier, by their column `qualifier`, and go with that version or alias. */
-export const qualifiedTables: ReadonlyArray<string> = ["event_invoke_configs", "function_urls"]
+/**
+ * Those of them whose rows belong to one qualifier, by their column `qualifier`, and go with that version or alias. The
+ * URL of an alias stays, and refuses everybody (`LAMBDA-CONTRACT.md` section 11.2).
+ */
+export const qualifiedTables: ReadonlyArray<string> = ["event_invoke_configs"]

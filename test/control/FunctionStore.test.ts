@@ -60,7 +60,7 @@ describe("FunctionStore", () => {
       const { others, rows, store } = yield* made
       store.removeAlias(hello, "live")
       expect(yield* rows("event_invoke_configs")).toEqual(["$LATEST", "1"])
-      expect(yield* rows("function_urls")).toHaveLength(1)
+      expect(yield* rows("function_urls")).toHaveLength(2)
       expect(yield* others).toBe(3)
     }).pipe(Effect.provide(services))
   )
