@@ -27,6 +27,7 @@ import type { TrustedProxies } from "../../src/http/TrustedProxies.ts"
 import { LambdaInvoker } from "../../src/invoke/LambdaInvoker.ts"
 import type { Credentials } from "../../src/sigv4/Credentials.ts"
 import { respondStreaming } from "../streamedResponse.ts"
+import { connectionFields } from "./connectionFields.ts"
 import { answerTo, errorResponse, type GatewayFailure } from "./errors.ts"
 import { accessLog, exchangeOf, invocationTrace } from "./exchange.ts"
 import { authorize, UrlForbidden, UrlUnknown } from "./functionUrlAccess.ts"
@@ -148,7 +149,7 @@ const eventOf = (
   ])
   const given = rawOf(request).fields.filter(([field]) => {
     const name = field.toLowerCase()
-    return !ofConnection.has(name) && !added.has(name)
+    return !connectionFields.has(name) && !added.has(name)
   })
   const headers = [...given, ...added]
   const { rawPath, rawQuery } = target
@@ -168,18 +169,6 @@ const eventOf = (
     }
   )
 }
-
-/** What a request says of its own connection is not the function's to know. */
-const ofConnection = new Set([
-  "connection",
-  "expect",
-  "keep-alive",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade"
-])
 
 type RunExit = Exit.Exit<InvocationResult, GatewayFailure>
 

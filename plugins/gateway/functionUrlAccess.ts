@@ -1,10 +1,11 @@
 /** Who may call a function URL (`LAMBDA-CONTRACT.md` section 11.2): nobody, unless its policy or a signature says so. */
 import { Effect, Result, Schema } from "effect"
+import { iamOf } from "../../src/auth/IamAuthorizer.ts"
 import type { FunctionUrl } from "../../src/control/FunctionUrls.ts"
 import { isAllowed, type ResourcePolicy } from "../../src/control/ResourcePolicy.ts"
 import type { Owner } from "../../src/domain/FunctionName.ts"
 import type { IamAuthorizer } from "../../src/events/HttpEventV2.ts"
-import { accountOf, type Credential, type Credentials } from "../../src/sigv4/Credentials.ts"
+import { accountOf, type Credentials } from "../../src/sigv4/Credentials.ts"
 import type { SignedRequest } from "../../src/sigv4/canonicalRequest.ts"
 import { verifySignature } from "../../src/sigv4/verifySignature.ts"
 
@@ -58,23 +59,7 @@ export const authorize = (
   if (accountOf(credential) !== owner.accountId && !allows(credential.userArn)) {
     return forbid(`no permission allows ${action} to ${credential.userArn} with FunctionUrlAuthType AWS_IAM`)
   }
-  return Effect.succeed(authorizerOf(credential))
+  return Effect.succeed(iamOf(credential))
 }
 
 const forbid = (reason: string) => Effect.fail(new UrlForbidden({ reason }))
-
-/** A user's own id is not known here: its access key stands for it. That of an account is the account's number. */
-const authorizerOf = (credential: Credential): IamAuthorizer => {
-  const { accessKeyId, userArn } = credential
-  const accountId = accountOf(credential)
-  const userId = userArn.endsWith(":root") ? accountId : accessKeyId
-  return {
-    accessKey: accessKeyId,
-    accountId,
-    callerId: userId,
-    cognitoIdentity: null,
-    principalOrgId: null,
-    userArn,
-    userId
-  }
-}

@@ -25,6 +25,7 @@ import {
   unusable
 } from "../../src/routing/RouteAuthorizer.ts"
 import { RouteTable } from "../../src/routing/RouteTable.ts"
+import { connectionFields } from "./connectionFields.ts"
 import { exchangeOf, invocationTrace } from "./exchange.ts"
 import type { GatewayOptions } from "./index.ts"
 import { readBody } from "./payload.ts"
@@ -177,7 +178,9 @@ const fieldsOf = (request: Request, incoming: Incoming, { proxies = nobody }: Pr
   return {
     sourceIp: from.sourceIp,
     fields: [
-      ...incoming.fields.filter(([name]) => !ofConnection.has(name.toLowerCase()) && !replaced.has(name.toLowerCase())),
+      ...incoming.fields.filter(
+        ([name]) => !connectionFields.has(name.toLowerCase()) && !replaced.has(name.toLowerCase())
+      ),
       ...added
     ]
   }
@@ -185,17 +188,6 @@ const fieldsOf = (request: Request, incoming: Incoming, { proxies = nobody }: Pr
 
 /** Who is connected is the client. */
 const nobody: TrustedProxies = (_, peer, scheme = "http") => ({ sourceIp: peer, chain: peer, scheme })
-
-const ofConnection = new Set([
-  "connection",
-  "expect",
-  "keep-alive",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade"
-])
 
 const callOf = (
   request: Request,

@@ -1,6 +1,7 @@
 /** Asks for a signature of AWS's kind, by one of the access keys that the settings know. */
 import { Effect, Result } from "effect"
 import type { Owner } from "../domain/FunctionName.ts"
+import type { IamAuthorizer } from "../events/HttpEventV2.ts"
 import type { Authorized, CallRefused, RouteCall } from "../routing/RouteAuthorizer.ts"
 import { accountOf, type Credential, type Credentials } from "../sigv4/Credentials.ts"
 import { verifySignature } from "../sigv4/verifySignature.ts"
@@ -46,7 +47,8 @@ export const authorizeSigned = (
 const userIdOf = (credential: Credential): string =>
   credential.userArn.endsWith(":root") ? accountOf(credential) : credential.accessKeyId
 
-const iamOf = (credential: Credential) => {
+/** As events of payload format 2.0 have it. */
+export const iamOf = (credential: Credential): IamAuthorizer => {
   const userId = userIdOf(credential)
   return {
     accessKey: credential.accessKeyId,

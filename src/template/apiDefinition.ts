@@ -1,6 +1,7 @@
 /** Reads the OpenAPI definition of an API: which functions its paths lead to, and who may call them. */
 import type { ApiCors, ApiKind, Authorizer, Route } from "../domain/Route.ts"
 import { schemeAuthorizerOf } from "./authorizers.ts"
+import { readCors } from "./corsSettings.ts"
 import type { Fields } from "./Fields.ts"
 import { functionTargetOf } from "./Reading.ts"
 
@@ -44,7 +45,7 @@ export const definitionOf = (body: Fields, context: DefinitionContext): Definiti
     ),
     authorizers,
     binaryMediaTypes: body.texts("x-amazon-apigateway-binary-media-types") ?? [],
-    ...(cors === undefined ? {} : { cors: corsOf(cors) })
+    ...(cors === undefined ? {} : { cors: readCors(cors, (name) => name) })
   }
 }
 
@@ -84,18 +85,4 @@ const routeOf = (
   }
   const version = integration.choice("payloadFormatVersion", ["1.0", "2.0"])
   return { method, path, ...target, ...security, payloadFormat: kind === "rest" ? "1.0" : (version ?? "2.0") }
-}
-
-const corsOf = (cors: Fields): ApiCors => {
-  const [allowOrigins, allowMethods] = [cors.texts("allowOrigins"), cors.texts("allowMethods")]
-  const [allowHeaders, exposeHeaders] = [cors.texts("allowHeaders"), cors.texts("exposeHeaders")]
-  const [allowCredentials, maxAgeSeconds] = [cors.flag("allowCredentials"), cors.whole("maxAge", -1, 86_400)]
-  return {
-    ...(allowOrigins === undefined ? {} : { allowOrigins }),
-    ...(allowMethods === undefined ? {} : { allowMethods }),
-    ...(allowHeaders === undefined ? {} : { allowHeaders }),
-    ...(exposeHeaders === undefined ? {} : { exposeHeaders }),
-    ...(allowCredentials === undefined ? {} : { allowCredentials }),
-    ...(maxAgeSeconds === undefined ? {} : { maxAgeSeconds })
-  }
 }

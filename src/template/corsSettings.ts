@@ -25,9 +25,14 @@ export const httpApiCors = (api: Fields): ApiCors | undefined => {
   if (given === true || given === "true") return { allowOrigins: ["*"] }
   if (given === false || given === "false" || !isRecord(given)) return undefined
   const cors = new Fields(given, api.at("CorsConfiguration"), api.remarks)
-  const [allowOrigins, allowMethods] = [cors.texts("AllowOrigins"), cors.texts("AllowMethods")]
-  const [allowHeaders, exposeHeaders] = [cors.texts("AllowHeaders"), cors.texts("ExposeHeaders")]
-  const [allowCredentials, maxAgeSeconds] = [cors.flag("AllowCredentials"), cors.whole("MaxAge", -1, 86_400)]
+  return readCors(cors, (name) => name.charAt(0).toUpperCase() + name.slice(1))
+}
+
+/** `key` is how a setting is called here: a template has it in upper, a definition of an API in lower camel case. */
+export const readCors = (cors: Fields, key: (name: string) => string): ApiCors => {
+  const [allowOrigins, allowMethods] = [cors.texts(key("allowOrigins")), cors.texts(key("allowMethods"))]
+  const [allowHeaders, exposeHeaders] = [cors.texts(key("allowHeaders")), cors.texts(key("exposeHeaders"))]
+  const [allowCredentials, maxAgeSeconds] = [cors.flag(key("allowCredentials")), cors.whole(key("maxAge"), -1, 86_400)]
   return {
     ...(allowOrigins === undefined ? {} : { allowOrigins }),
     ...(allowMethods === undefined ? {} : { allowMethods }),
