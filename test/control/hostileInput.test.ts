@@ -32,6 +32,15 @@ describe("a request with values nested a hundred thousand deep", () => {
   })
 })
 
+it("is told of a hundred mistakes, however many it made", async () => {
+  const { ask } = functionsApp()
+  const FileSystemConfigs = Array.from({ length: 100_000 }, () => ({}))
+  const { body, type } = await ask("POST ", await creation("f", { FileSystemConfigs }))
+  expect(type).toBe("ValidationException")
+  expect(body.message.length).toBeLessThan(200_000)
+  expect(body.message).toMatch(/^10\d validation errors detected: /)
+})
+
 describe("names that objects have by themselves", () => {
   it("are names like others for functions", async () => {
     const { ask, create } = functionsApp()
