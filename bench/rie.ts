@@ -4,10 +4,9 @@
  */
 import { engine, noDocker } from "../test/support/docker.ts"
 import { workerImage } from "../test/support/images.ts"
-import type { Bench } from "./Bench.ts"
-import { noWrk } from "./load.ts"
+import { type Bench, inTurns } from "./Bench.ts"
+import { burst, noWrk } from "./load.ts"
 import { startIrori, startProgram, temporaryFolder, warmUp } from "./Server.ts"
-import { bursts } from "./warm.ts"
 
 const title = "The RIE transport, 1 KiB"
 
@@ -48,26 +47,36 @@ export const rie: Bench = {
       const hasStarted = async () => (await addressesOf(image.name)).length === callers
       await warmUp(url, "{}", callers, 5)
       while (!(await hasStarted())) await new Promise((next) => setTimeout(next, 200))
-      const emulators = (await addressesOf(image.name)).map((address) => `http://${address}:8080${path}`)
-      const proxy = await startProgram("rieProxy.ts", emulators)
-      try {
-        await warmUp(proxy.url, "{}", callers, 5)
-        const { ours, theirs } = await bursts({ ours: url, theirs: proxy.url }, callers, scale)
-        const rest = { against: "Bun.serve + fetch", note: `${callers} containers, which both post to` }
-        return [
-          {
-            what: `invocations per second, ${callers} callers`,
-            ...rest,
-            unit: "/s",
-            digits: 0,
-            ours: ours.map(({ perSecond }) => perSecond),
-            theirs: theirs.map(({ perSecond }) => perSecond),
-            bar: { least: 1.05 }
-          }
-        ]
-      } finally {
-        await proxy.stop()
+      const proxied = async () => {
+        // A worker whose caller left with the end of a burst is removed by Irori: those are taken that there are then.
+        await new Promise((next) => setTimeout(next, 2000))
+        const emulators = (await addressesOf(image.name)).map((address) => `http://${address}:8080${path}`)
+        const proxy = await startProgram("rieProxy.ts", emulators)
+        try {
+          await warmUp(proxy.url, "{}", callers, 20)
+          return (await burst(proxy.url, callers, scale.seconds)).perSecond
+        } finally {
+          await proxy.stop()
+        }
       }
+      const measured = await inTurns(scale.rounds, {
+        ours: async () => {
+          await warmUp(url, "{}", callers, 20)
+          return (await burst(url, callers, scale.seconds)).perSecond
+        },
+        theirs: proxied
+      })
+      return [
+        {
+          what: `invocations per second, ${callers} callers`,
+          against: "Bun.serve + fetch",
+          unit: "/s",
+          digits: 0,
+          ...measured,
+          bar: { least: 1.05 },
+          note: `the same containers, up to ${callers}`
+        }
+      ]
     } finally {
       await irori.stop()
       folder.remove()
