@@ -5,7 +5,7 @@
  */
 import { connect, type Socket } from "node:net"
 import { connect as connectSecurely } from "node:tls"
-import { Effect, Schema } from "effect"
+import { Effect, Exit, Schema } from "effect"
 import type { Flow } from "../domain/AnswerSink.ts"
 import { type Receive, ResponseReader } from "./ResponseReader.ts"
 
@@ -79,6 +79,28 @@ export class HttpClient {
     })
   }
 
+  /**
+   * `send` as a plain call, where a connection was kept: `settle` is told once, unless what this gives was called
+   * before, which cuts the connection. Undefined where there is none: then nothing has happened.
+   */
+  startKept(address: Address, request: HttpRequest, settle: Settle): (() => void) | undefined {
+    const kept = this.#take(address)
+    if (kept === undefined) return undefined
+    let isOver = false
+    kept.start(
+      head(address, request),
+      request.body,
+      (result) => {
+        isOver = true
+        settle(result)
+      },
+      undefined
+    )
+    return () => {
+      if (!isOver) kept.destroy()
+    }
+  }
+
   #take(address: Address): Connection | undefined {
     const kept = this.#idle.get(keyOf(address))
     let connection = kept?.pop()
@@ -109,7 +131,7 @@ export class HttpClient {
   }
 }
 
-type Settle = (result: Effect.Effect<HttpResponse, ConnectFailed | ExchangeBroken>) => void
+type Settle = (result: Exit.Exit<HttpResponse, ConnectFailed | ExchangeBroken>) => void
 
 const exchange = (connection: Connection, address: Address, request: HttpRequest, taker: BodyTaker | undefined) =>
   Effect.callback<HttpResponse, ConnectFailed | ExchangeBroken>((resume) => {
@@ -232,13 +254,13 @@ class Connection {
       this.#socket.unref()
       this.#onIdle()
     } else this.#socket.destroy()
-    settle?.(Effect.succeed(this.#reader.response))
+    settle?.(Exit.succeed(this.#reader.response))
   }
 
   #break(cause: unknown): void {
     const settle = this.#settle
     this.#settle = undefined
     this.#socket.destroy()
-    settle?.(Effect.fail(this.connected ? new ExchangeBroken({ cause }) : new ConnectFailed({ cause })))
+    settle?.(Exit.fail(this.connected ? new ExchangeBroken({ cause }) : new ConnectFailed({ cause })))
   }
 }

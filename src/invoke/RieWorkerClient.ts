@@ -4,11 +4,18 @@
  * The emulator answers 200 also where the function failed, without a header that says so (`LAMBDA-CONTRACT.md`
  * section 8.1). Whether it did is a guess from the answer; the Runtime API is the transport that knows.
  */
-import { Duration, Effect, Layer } from "effect"
+import { Cause, Duration, Effect, Exit, FiberSet, Layer, Option } from "effect"
 import type { Invocation } from "../domain/Invocation.ts"
 import type { Worker } from "../domain/Worker.ts"
 import { errorDocument, timeoutDocument } from "./errorDocuments.ts"
-import { HttpClient, type HttpResponse } from "./HttpClient.ts"
+import {
+  type Address,
+  type ConnectFailed,
+  type ExchangeBroken,
+  HttpClient,
+  type HttpRequest,
+  type HttpResponse
+} from "./HttpClient.ts"
 import { type WorkerAnswer, WorkerClient, WorkerLost } from "./WorkerClient.ts"
 
 const path = "/2015-03-31/functions/function/invocations"
@@ -17,29 +24,75 @@ export const layer = Layer.effect(
   WorkerClient,
   Effect.gen(function* () {
     const http = yield* HttpClient.make
+    const fork = yield* FiberSet.makeRuntime<never>()
+
+    const send = (worker: Worker, invocation: Invocation) =>
+      http.send(addressOf(worker), requestOf(invocation)).pipe(
+        Effect.exit,
+        Effect.flatMap((exit) => settle(worker, invocation, exit))
+      )
+
     return WorkerClient.of({
-      send: (worker, _config, invocation) => {
-        const address = { host: worker.host, port: worker.port, secure: false }
-        const lost = (began: boolean, cause: unknown, said: Pick<WorkerLost, "lastWords"> = {}) =>
-          Effect.fail(new WorkerLost({ workerId: worker.id, began, target: targetOf(worker), cause, ...said }))
-        return http
-          .send(address, { method: "POST", path, headers: headersOf(invocation), body: invocation.payload })
-          .pipe(
-            Effect.catch((error) => lost(error._tag === "ExchangeBroken", error.cause)),
-            Effect.flatMap((response) =>
-              response.status === 200
-                ? read(response, invocation)
-                : lost(
-                    true,
-                    new Error(`the emulator answered ${response.status}: ${snippet(response.body.toString())}`),
-                    lastWordsOf(response)
-                  )
-            )
-          )
+      send: (worker, _config, invocation) => send(worker, invocation),
+      direct: {
+        takes: () => true,
+        start: (worker, _config, invocation, taker) => {
+          const tell = (outcome: Effect.Effect<WorkerAnswer, WorkerLost>) => {
+            const told = Effect.match(outcome, {
+              onSuccess: (answer) => taker.answered(answer),
+              onFailure: (failure) => taker.lost(failure)
+            })
+            const fiber = fork(told)
+            return () => fiber.interruptUnsafe()
+          }
+          let abandon: (() => void) | undefined
+          const cut = http.startKept(addressOf(worker), requestOf(invocation), (exit) => {
+            const answer = Exit.isSuccess(exit) ? plainAnswer(exit.value) : undefined
+            if (answer !== undefined) taker.answered(answer)
+            else abandon = tell(settle(worker, invocation, exit))
+          })
+          if (cut === undefined) return tell(send(worker, invocation))
+          return () => (abandon ?? cut)()
+        }
       }
     })
   })
 )
+
+const addressOf = ({ host, port }: Worker): Address => ({ host, port, secure: false })
+
+const requestOf = (invocation: Invocation): HttpRequest => ({
+  method: "POST",
+  path,
+  headers: headersOf(invocation),
+  body: invocation.payload
+})
+
+/** What the end of an exchange says of the function, or of its worker. */
+const settle = (
+  worker: Worker,
+  invocation: Invocation,
+  exit: Exit.Exit<HttpResponse, ConnectFailed | ExchangeBroken>
+): Effect.Effect<WorkerAnswer, WorkerLost> => {
+  const lost = (began: boolean, cause: unknown, said: Pick<WorkerLost, "lastWords"> = {}) =>
+    Effect.fail(new WorkerLost({ workerId: worker.id, began, target: targetOf(worker), cause, ...said }))
+  if (Exit.isSuccess(exit)) {
+    const response = exit.value
+    if (response.status === 200) return read(response, invocation)
+    const said = `the emulator answered ${response.status}: ${snippet(response.body.toString())}`
+    return lost(true, new Error(said), lastWordsOf(response))
+  }
+  const error = Cause.findErrorOption(exit.cause)
+  if (Option.isSome(error)) return lost(error.value._tag === "ExchangeBroken", error.value.cause)
+  return Effect.failCause(exit.cause as Cause.Cause<never>)
+}
+
+/** The answer of an exchange that went as nearly all do; undefined where more is to be said of it. */
+const plainAnswer = (response: HttpResponse): WorkerAnswer | undefined => {
+  if (response.status !== 200) return undefined
+  const value = parse(response.body.toString())
+  return value === undefined || guessErrorType(response, value) !== undefined ? undefined : { payload: response.body }
+}
 
 const targetOf = (worker: Worker): string => `http://${worker.host}:${worker.port}${path}`
 

@@ -16,21 +16,18 @@ export const layer = <R1, R2>(clients: {
         "runtime-api": Context.get(yield* Layer.build(clients["runtime-api"]), WorkerClient),
         rie: Context.get(yield* Layer.build(clients.rie), WorkerClient)
       }
-      const ofRuntimeApi = byTransport["runtime-api"].direct
-      const direct: DirectClient | undefined =
-        ofRuntimeApi === undefined
-          ? undefined
-          : {
-              ...ofRuntimeApi,
-              takes: (config, invocation) =>
-                config.transport === "runtime-api" && ofRuntimeApi.takes(config, invocation)
-            }
+      const direct: DirectClient = {
+        takes: (config, invocation) => byTransport[config.transport].direct?.takes(config, invocation) === true,
+        // Only what it takes is started, and the one that takes it has a way.
+        start: (worker, config, invocation, taker) =>
+          byTransport[worker.transport].direct!.start(worker, config, invocation, taker)
+      }
       return WorkerClient.of({
         send: (worker, config, invocation, sink) => {
           const transport = invocation.logTail === true ? (clients.tails ?? worker.transport) : worker.transport
           return byTransport[transport].send(worker, config, invocation, sink)
         },
-        ...(direct === undefined ? {} : { direct })
+        direct
       })
     })
   )
