@@ -50,6 +50,7 @@ describe("/docs", () => {
       "/health/ready",
       "/irori/events/failed",
       "/irori/events/redrive",
+      "/irori/reload",
       "/metrics",
       "/metrics/containers"
     ])
