@@ -10,7 +10,7 @@ const options: TemplateOptions = {
   stackName: "shop",
   parameters: {},
   fileName: "template.yaml",
-  folder: "/work",
+  folder: "/project",
   readFile: () => undefined
 }
 
@@ -39,7 +39,7 @@ describe("a large template", () => {
       logicalId: "Catalog",
       name: "shop-dev-catalog",
       place: "template.yaml:45",
-      code: { _tag: "Local", path: "/work/src/catalog" },
+      code: { _tag: "Local", path: "/project/src/catalog" },
       runtime: "nodejs22.x",
       handler: "index.handler",
       ephemeralStorageMegabytes: 1024,
@@ -80,7 +80,7 @@ describe("a large template", () => {
       code: { _tag: "Inline", fileName: "index.js", text: "exports.handler = async () => ({ statusCode: 204 })" },
       timeoutSeconds: 5
     })
-    expect(functionNamed("Guard")?.code).toEqual({ _tag: "Local", path: "/work/src/guard.zip" })
+    expect(functionNamed("Guard")?.code).toEqual({ _tag: "Local", path: "/project/src/guard.zip" })
     expect(functionNamed("Rendered")).toMatchObject({
       code: { _tag: "Image", uri: "rendered:v1" },
       imageConfig: { command: ["app.handler"] },
@@ -312,7 +312,7 @@ describe("a template", () => {
 
   it("may be JSON", () => {
     const Resources = { F: { Type: "AWS::Lambda::Function", Properties: { Code: "src", Runtime: "provided.al2023" } } }
-    expect(read(JSON.stringify({ Resources })).functions.get("F")).toMatchObject({ code: { path: "/work/src" } })
+    expect(read(JSON.stringify({ Resources })).functions.get("F")).toMatchObject({ code: { path: "/project/src" } })
   })
 
   it.each([
@@ -363,9 +363,9 @@ describe("a template", () => {
     const definition = `paths:\n  /a:\n    x-amazon-apigateway-any-method:\n      x-amazon-apigateway-integration: { type: AWS_PROXY, uri: !GetAtt F.Arn }\n      security: [{ key: [] }]\ncomponents:\n  securitySchemes: { key: { type: apiKey, name: x-api-key, in: header } }\n`
     const template = read(
       `Resources:\n  F:\n    Type: AWS::Serverless::Function\n    Properties: { ${complete} }\n  A:\n    Type: AWS::Serverless::Api\n    Properties:\n      StageName: v1\n      DefinitionBody: { "Fn::Transform": { Name: AWS::Include, Parameters: { Location: openapi.yaml } } }\n`,
-      { readFile: (path) => (path === "/work/openapi.yaml" ? definition : undefined) }
+      { readFile: (path) => (path === "/project/openapi.yaml" ? definition : undefined) }
     )
-    expect(template.files).toEqual(["/work/openapi.yaml"])
+    expect(template.files).toEqual(["/project/openapi.yaml"])
     expect(template.apis[0]?.routes).toEqual([
       { method: "ANY", path: "/a", functionName: "F", needsApiKey: true, payloadFormat: "1.0" }
     ])
