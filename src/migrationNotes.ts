@@ -4,6 +4,7 @@ import { dirname, join } from "node:path"
 import { Effect, Layer } from "effect"
 import { parse } from "yaml"
 import type { Settings } from "./Config.ts"
+import { isRecord } from "./domain/json.ts"
 import { templatePathOf } from "./templateLayers.ts"
 
 const fileName = "generator.yml"
@@ -43,6 +44,3 @@ const parametersOf = (path: string): Readonly<Record<string, unknown>> => {
     return {}
   }
 }
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)

@@ -36,7 +36,7 @@ import {
   type InvokeError,
   LambdaExecutionError,
   RecursiveInvocation
-} from "../../src/invoke/LambdaInvoker.ts"
+} from "../../src/invoke/InvokeError.ts"
 import { ContainerMetricsUnavailable } from "../../src/provision/ContainerMetrics.ts"
 import { FunctionNotFound, FunctionUnusable } from "../../src/registry/FunctionRegistry.ts"
 import { CallerUnknown } from "./auth.ts"

@@ -3,31 +3,17 @@ import { Schema } from "effect"
 import type { DocumentDecoration } from "elysia"
 import { answerHeaders, errorResponses, everyAnswer, exampleAnswers, valueOf } from "./errorResponses.ts"
 import type { InvokeFailure } from "./invoke.ts"
+import { invokeFailures } from "./invokeFailures.ts"
 import { eventBody, invokeParameters } from "./invokeParameters.ts"
 
 export const InvocationType = Schema.Literals(["RequestResponse", "Event", "DryRun"])
 
 /** Every failure that Invoke can end in. */
 const failures = {
-  PathUnreadable: true,
-  ParametersInvalid: true,
-  QualifierMismatch: true,
-  ClientContextInvalid: true,
-  PayloadNotJson: true,
-  PayloadCutShort: true,
-  AccountDenied: true,
-  FunctionNotFound: true,
-  RegionUnreachable: true,
-  PayloadTooLarge: true,
+  ...invokeFailures,
   EventTooLarge: true,
-  NoCapacity: true,
   EventQueueFull: true,
   EventNotStored: true,
-  Fault: true,
-  FunctionUnusable: true,
-  CircuitOpen: true,
-  RecursiveInvocation: true,
-  WorkerStartFailed: true,
   LambdaExecutionError: true
 } satisfies Record<InvokeFailure["_tag"] | "PathUnreadable" | "Fault", true>
 

@@ -3,36 +3,20 @@ import { Schema } from "effect"
 import type { DocumentDecoration } from "elysia"
 import { answerHeaders, errorResponses, everyAnswer } from "./errorResponses.ts"
 import { eventStreamType } from "./eventStream.ts"
+import { invokeFailures } from "./invokeFailures.ts"
 import { eventBody, invokeParameters } from "./invokeParameters.ts"
 import type { InvokeWithResponseStreamFailure } from "./invokeWithResponseStream.ts"
 
 export const ResponseStreamingInvocationType = Schema.Literals(["RequestResponse", "DryRun"])
 
 /** Every failure that it can end in. One of the function's own is told at the end of the stream. */
-const failures = {
-  PathUnreadable: true,
-  ParametersInvalid: true,
-  QualifierMismatch: true,
-  ClientContextInvalid: true,
-  PayloadNotJson: true,
-  PayloadCutShort: true,
-  AccountDenied: true,
-  FunctionNotFound: true,
-  RegionUnreachable: true,
-  PayloadTooLarge: true,
-  NoCapacity: true,
-  Fault: true,
-  FunctionUnusable: true,
-  CircuitOpen: true,
-  RecursiveInvocation: true,
-  WorkerStartFailed: true
-} satisfies Record<
+const failures: Record<
   Exclude<
     InvokeWithResponseStreamFailure["_tag"] | "PathUnreadable" | "Fault",
     "LambdaExecutionError" | "EventTooLarge"
   >,
   true
->
+> = invokeFailures
 
 // Elysia types operations by OpenAPI 3.0; the schemas in this one are those of 3.1.
 export const invokeWithResponseStreamOperation = {

@@ -17,6 +17,7 @@ import { type RawFields, rawOf } from "../../src/http/RawRequest.ts"
 import type { TrustedProxies } from "../../src/http/TrustedProxies.ts"
 import { LambdaInvoker } from "../../src/invoke/LambdaInvoker.ts"
 import type { Routed, Unrouted } from "../../src/routing/ApiIndex.ts"
+import { eventContext } from "../../src/routing/eventContext.ts"
 import {
   type Authorized,
   type CallRefused,
@@ -263,17 +264,9 @@ const eventOf = (
   authorized: Authorized,
   options: ProxyOptions
 ) => {
-  const { api, domainName, parameters, requestId, sourceIp, stagePath, timeMillis } = call
+  const { api, domainName, stagePath } = call
   const common = {
-    accountId: options.owner.accountId,
-    apiId: api.id,
-    domainName,
-    requestId,
-    sourceIp,
-    stage: api.stage,
-    timeMillis,
-    pathParameters: parameters,
-    ...(api.stageVariables === undefined ? {} : { stageVariables: api.stageVariables }),
+    ...eventContext(call, options.owner),
     ...(authorized.context === undefined ? {} : { authorizer: authorized.context })
   }
   if (route.payloadFormat === "2.0") {

@@ -4,7 +4,7 @@ import type { Api } from "../../src/domain/Route.ts"
 import { matchesMedia } from "../../src/events/binaryMedia.ts"
 import { failedApiAnswer, type HttpAnswer, httpAnswerV2 } from "../../src/events/HttpResponseV2.ts"
 import { type RestAnswer, restAnswer } from "../../src/events/RestResponse.ts"
-import type { InvokeError } from "../../src/invoke/LambdaInvoker.ts"
+import type { InvokeError } from "../../src/invoke/InvokeError.ts"
 
 /** What may come of a request besides a response of the function's own. */
 export type ProxyFailure =

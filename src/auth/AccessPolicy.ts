@@ -1,4 +1,5 @@
 /** The policies that authorizers answer with: which calls they allow. What they do not understand allows nothing. */
+import { isRecord } from "../domain/json.ts"
 
 /** One statement, with everything that may be one thing or several as a list. */
 interface Statement {
@@ -72,6 +73,3 @@ const textsOf = (value: unknown): ReadonlyArray<string> | undefined => {
   const texts = [value].flat()
   return texts.length > 0 && texts.every((text) => typeof text === "string") ? texts : undefined
 }
-
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)

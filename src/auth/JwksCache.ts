@@ -4,6 +4,7 @@
  */
 import { Clock, Context, Deferred, Effect, Layer, Schema } from "effect"
 import { type CryptoKey, createLocalJWKSet, type JSONWebKeySet, type LocalJWKSet } from "jose"
+import { isRecord } from "../domain/json.ts"
 
 /** No keys of the issuer were ever read. */
 export class IssuerUnreachable extends Schema.TaggedError<IssuerUnreachable>()("IssuerUnreachable", {
@@ -141,9 +142,6 @@ const readKeys = async (
   const ids = published.keys.map(({ kid }) => kid).filter((kid) => typeof kid === "string")
   return { keys: createLocalJWKSet(published), ids: new Set(ids) }
 }
-
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
 
 const isKeySet = (value: unknown): value is JSONWebKeySet =>
   isRecord(value) && Array.isArray(value.keys) && value.keys.every(isRecord)

@@ -1,5 +1,6 @@
 /** What a function that decides who may call has answered: read once, and kept in this form for all whom it is for. */
 import { Result } from "effect"
+import { isRecord } from "../domain/json.ts"
 import type { ApiKind, LambdaAuthorizer } from "../domain/Route.ts"
 import { type AccessPolicy, readPolicy } from "./AccessPolicy.ts"
 
@@ -56,6 +57,3 @@ const contextOf = (given: unknown, kind: ApiKind): AuthorizerAnswer["context"] |
   if (entries.some(([, value]) => typeof value === "object")) return undefined
   return Object.fromEntries(entries.map(([name, value]) => [name, String(value)]))
 }
-
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)

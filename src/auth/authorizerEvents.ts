@@ -3,6 +3,7 @@ import type { Owner } from "../domain/FunctionName.ts"
 import type { LambdaAuthorizer } from "../domain/Route.ts"
 import { decodedPath, httpEventV2 } from "../events/HttpEventV2.ts"
 import { restEvent } from "../events/RestEvent.ts"
+import { eventContext } from "../routing/eventContext.ts"
 import type { RouteCall } from "../routing/RouteAuthorizer.ts"
 import { routeKeyOf } from "./identity.ts"
 
@@ -34,18 +35,6 @@ export const authorizerEvent = (
     : eventV1(call, owner, arn, identity.join(","))
 }
 
-const commonOf = ({ api, domainName, parameters, requestId, sourceIp, timeMillis }: RouteCall, owner: Owner) => ({
-  accountId: owner.accountId,
-  apiId: api.id,
-  domainName,
-  requestId,
-  sourceIp,
-  stage: api.stage,
-  timeMillis,
-  pathParameters: parameters,
-  ...(api.stageVariables === undefined ? {} : { stageVariables: api.stageVariables })
-})
-
 const noBody = new Uint8Array()
 
 const eventV2 = (call: RouteCall, owner: Owner, routeArn: string, identitySource: ReadonlyArray<string>) => {
@@ -53,7 +42,7 @@ const eventV2 = (call: RouteCall, owner: Owner, routeArn: string, identitySource
   const { body, isBase64Encoded, version, ...event } = httpEventV2(
     { ...request, rawPath: decodedPath(stagePath), body: noBody },
     {
-      ...commonOf(call, owner),
+      ...eventContext(call, owner),
       domainPrefix: domainName.split(".", 1)[0]!,
       routeKey: route === undefined ? "$default" : routeKeyOf(route)
     }
@@ -66,7 +55,7 @@ const eventV1 = (call: RouteCall, owner: Owner, methodArn: string, identity: str
   const { body, isBase64Encoded, requestContext, version, ...event } = restEvent(
     { ...request, body: noBody },
     {
-      ...commonOf(call, owner),
+      ...eventContext(call, owner),
       resource: route?.path ?? request.rawPath,
       stagePath,
       binaryMediaTypes: api.binaryMediaTypes,

@@ -3,6 +3,7 @@
  * read a result alike; they differ in what a client sees of a function that failed.
  */
 import { Result } from "effect"
+import { isRecord } from "../domain/json.ts"
 
 export interface HttpAnswer {
   readonly status: number
@@ -130,8 +131,5 @@ const bodyBytes = (body: unknown, isBase64: boolean): Result.Result<Uint8Array, 
 /** JSON without the blanks between its parts; its numbers as they were written. */
 const compact = (text: string): string =>
   text.replaceAll(/("(?:[^"\\]|\\.)*")|\s+/g, (_, literal: string | undefined) => literal ?? "")
-
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })

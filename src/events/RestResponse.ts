@@ -3,6 +3,7 @@
  * gateway did that `routing.yml` was written for.
  */
 import { Result } from "effect"
+import { isJson, isRecord } from "../domain/json.ts"
 import { type HttpAnswer, hasNoBody, headerName, headerText, notPassedOn, readStatus } from "./HttpResponseV2.ts"
 
 export interface RestResultRules {
@@ -119,18 +120,6 @@ const textOf = (body: unknown, rules: RestResultRules): string | undefined => {
 
 const isJsonType = (type: string | undefined): boolean =>
   type === undefined || /^application\/(?:[^;]*\+)?json\s*(?:;|$)/i.test(type)
-
-const isJson = (text: string): boolean => {
-  try {
-    JSON.parse(text)
-    return true
-  } catch {
-    return false
-  }
-}
-
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
 
 const noBytes = new Uint8Array()
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })

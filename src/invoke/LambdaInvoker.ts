@@ -1,82 +1,37 @@
 /**
- * Runs one invocation: finds the function, borrows a worker, sends the event, gives the worker back. Keeps no state:
- * whether the function is to be run at all is the gate's and the breaker's to decide; which worker, and how long to wait for one, the
- * backend's; what the wire looks like is the client's.
+ * Runs one invocation: finds the function, borrows a worker, sends the event, gives the worker back. Keeps no state but
+ * of what it runs: whether the function is to be run at all is the gate's and the breaker's to decide; which worker, and
+ * how long to wait for one, the backend's; what the wire looks like is the client's. What is plain is run by a
+ * `WarmInvocation`, all else by a fiber.
  */
-import { Clock, Context, Duration, Effect, Exit, type Fiber, FiberSet, Layer, Option, Schema } from "effect"
+import { Clock, Context, Effect, Exit, type Fiber, FiberSet, Layer, Option } from "effect"
 import { ConcurrencyGate } from "../control/ConcurrencyGate.ts"
 import { RecursionConfigs } from "../control/RecursionConfigs.ts"
-import { type AnswerSink, noFlow } from "../domain/AnswerSink.ts"
+import type { AnswerSink } from "../domain/AnswerSink.ts"
 import type { FunctionConfig } from "../domain/FunctionConfig.ts"
-import { FunctionName } from "../domain/FunctionName.ts"
 import type { Invocation, InvocationResult, InvocationSink } from "../domain/Invocation.ts"
 import { chainedInvocations, maxChainedInvocations } from "../domain/Lineage.ts"
 import { isInitFailure, type Worker } from "../domain/Worker.ts"
 import * as InvocationMetrics from "../metrics/InvocationMetrics.ts"
-import { outcomeOf } from "../metrics/InvocationMetrics.ts"
-import { FunctionNotFound, FunctionRegistry, FunctionUnusable } from "../registry/FunctionRegistry.ts"
-import type { Verdict } from "./Circuit.ts"
+import { FunctionRegistry } from "../registry/FunctionRegistry.ts"
+import {
+  type AttemptError,
+  executionError,
+  isUnreached,
+  limit,
+  resultOf,
+  tailedLimit,
+  timedOut,
+  verdictOn,
+  workerFailure
+} from "./attempt.ts"
 import { makeDeadlines } from "./Deadlines.ts"
-import { errorDocument, exitDocument, timeoutDocument } from "./errorDocuments.ts"
-import { CircuitOpen, FunctionBreaker, type WorkerFailure } from "./FunctionBreaker.ts"
-import { InvocationBackend, NoCapacity, WorkerStartFailed } from "./InvocationBackend.ts"
+import { type CircuitOpen, FunctionBreaker } from "./FunctionBreaker.ts"
+import { InvocationBackend } from "./InvocationBackend.ts"
+import { type InvokeError, RecursiveInvocation } from "./InvokeError.ts"
+import { Relay } from "./Relay.ts"
 import { type Caller, WarmInvocation, type WarmOutcome, type WarmServices } from "./WarmInvocation.ts"
-import { type Abandon, type WorkerAnswer, WorkerClient, WorkerLost } from "./WorkerClient.ts"
-
-/** The function ran past its `timeout` and was cut off. */
-export class InvocationTimedOut extends Schema.TaggedError<InvocationTimedOut>()("InvocationTimedOut", {
-  functionName: FunctionName,
-  timeout: Schema.Duration,
-  /** The end of the invocation's log, where that asked for it. */
-  log: Schema.optionalKey(Schema.String),
-  /** Where the event was sent, for the log. */
-  target: Schema.String
-}) {
-  override get message() {
-    return `Task timed out after ${Duration.toSeconds(this.timeout).toFixed(2)} seconds`
-  }
-}
-
-/** A chain of calls has come to this function so often that it looks to be without end. */
-export class RecursiveInvocation extends Schema.TaggedError<RecursiveInvocation>()("RecursiveInvocation", {
-  functionName: FunctionName
-}) {
-  override get message() {
-    return (
-      `Lambda stopped this invocation: '${this.functionName}' has been invoked ${maxChainedInvocations} times in one ` +
-      "chain of calls already, which looks like a recursive loop. A function whose RecursiveLoop is Allow is not stopped."
-    )
-  }
-}
-
-/** The event was given to a worker, and no answer came of it. The function may have run, and may have had effects. */
-export class LambdaExecutionError extends Schema.TaggedError<LambdaExecutionError>()("LambdaExecutionError", {
-  functionName: FunctionName,
-  executedVersion: Schema.String,
-  /** Lambda's name for it: `Sandbox.Timedout`, `Runtime.ExitError`, `Runtime.OutOfMemory`; an emulator has more. */
-  errorType: Schema.String,
-  /** The error document that Lambda answers with. */
-  document: Schema.Uint8Array,
-  /** The end of the invocation's log, where that asked for it. */
-  log: Schema.optionalKey(Schema.String),
-  cause: Schema.Union([InvocationTimedOut, WorkerLost, WorkerStartFailed])
-}) {
-  override get message() {
-    return this.cause.message
-  }
-}
-
-/** All but `LambdaExecutionError`: nothing ran, so a retry is safe. */
-export const InvokeError = Schema.Union([
-  FunctionNotFound,
-  FunctionUnusable,
-  RecursiveInvocation,
-  CircuitOpen,
-  NoCapacity,
-  WorkerStartFailed,
-  LambdaExecutionError
-])
-export type InvokeError = typeof InvokeError.Type
+import { type Abandon, WorkerClient, type WorkerLost } from "./WorkerClient.ts"
 
 export class LambdaInvoker extends Context.Service<
   LambdaInvoker,
@@ -186,16 +141,7 @@ export class LambdaInvoker extends Context.Service<
 
       const protect = (config: FunctionConfig, invocation: Invocation, attempts: ReturnType<typeof attempt>) =>
         breaker.protect(config, attempts, workerFailure).pipe(
-          Effect.map(
-            (answer): InvocationResult => ({
-              payload: answer.payload,
-              executedVersion: config.version,
-              ...(answer.errorType === undefined
-                ? {}
-                : { functionError: "Unhandled" as const, errorType: answer.errorType }),
-              ...(answer.log === undefined ? {} : { log: answer.log })
-            })
-          ),
+          Effect.map((answer) => resultOf(config, answer)),
           Effect.catch((error) => explain(config, invocation, error))
         )
 
@@ -294,7 +240,7 @@ export class LambdaInvoker extends Context.Service<
                   measure(config, gate.admit(config, protect(config, invocation, attemptAgain(config, invocation))))
                 )
               : Effect.onExit(explain(config, invocation, error), (exit) =>
-                  Effect.sync(() => record(config, begunNanos, outcomeOf(exit)))
+                  Effect.sync(() => record(config, begunNanos, InvocationMetrics.outcomeOf(exit)))
                 )
             explaining = fork(
               Effect.onExit(outcome, (exit) => (hasLeft ? Effect.void : Effect.sync(() => caller.failed(exit))))
@@ -349,110 +295,4 @@ export class LambdaInvoker extends Context.Service<
       return LambdaInvoker.of({ invoke, invokeStreaming, start })
     })
   )
-}
-
-/** Between a worker's answer and who takes it: says which version answers, and ends with the invocation. */
-class Relay implements AnswerSink {
-  readonly #sink: InvocationSink
-  readonly #executedVersion: string
-  #isOpen = true
-  #hasBegun = false
-
-  constructor(sink: InvocationSink, executedVersion: string) {
-    this.#sink = sink
-    this.#executedVersion = executedVersion
-  }
-
-  readonly begin: AnswerSink["begin"] = (head) => {
-    if (!this.#isOpen) return
-    this.#hasBegun = true
-    this.#sink.begin({ ...head, executedVersion: this.#executedVersion })
-  }
-
-  readonly piece: AnswerSink["piece"] = (bytes) => {
-    if (this.#isOpen) this.#sink.piece(bytes)
-  }
-
-  /** Hands over a result that was not streamed. */
-  complete(result: InvocationResult): InvocationResult {
-    if (this.#hasBegun || result.functionError !== undefined) return result
-    this.begin({ contentType: "application/json", flow: noFlow })
-    this.piece(result.payload)
-    return { ...result, payload: new Uint8Array() }
-  }
-
-  close(): void {
-    this.#isOpen = false
-  }
-}
-
-/** What telling a log may take, beyond the function's timeout. */
-const tailGrace = Duration.seconds(5)
-
-type AttemptError = NoCapacity | WorkerStartFailed | WorkerLost | InvocationTimedOut
-
-/** What the circuit is told. An event that did not reach its worker is tried again elsewhere, where it counts. */
-const verdictOn = (outcome: WarmOutcome): readonly [Verdict, WorkerFailure?] => {
-  if (typeof outcome === "string") return [outcome === "cancelled" ? "undecided" : "answered"]
-  const ofWorkers = outcome._tag === "RanOutOfTime" || isUnreached(outcome) ? undefined : workerFailure(outcome)
-  return ofWorkers === undefined ? ["undecided"] : ["failed", ofWorkers]
-}
-
-/** What a failure says of the function's workers. One that ran out of time did run; a full pool has workers. */
-const workerFailure = (error: AttemptError): WorkerFailure | undefined => {
-  if (error._tag !== "WorkerStartFailed" && error._tag !== "WorkerLost") return undefined
-  const engineAway = error._tag === "WorkerStartFailed" && error.failure.reason === "EngineUnavailable"
-  return { detail: error.message, engineAway }
-}
-
-const isUnreached = (error: { readonly _tag: string }): error is WorkerLost =>
-  error instanceof WorkerLost && !error.began
-
-const timedOut = (config: FunctionConfig, worker: Worker, log?: string) =>
-  new InvocationTimedOut({
-    functionName: config.name,
-    timeout: config.timeout,
-    target: `http://${worker.host}:${worker.port}`,
-    ...(log === undefined ? {} : { log })
-  })
-
-const limit = (config: FunctionConfig, worker: Worker) =>
-  Effect.timeoutOrElse({ duration: config.timeout, orElse: () => Effect.fail(timedOut(config, worker)) })
-
-/** Whoever tells the log sees to the timeout, and takes a little longer. One that does not answer even then is cut off. */
-const tailedLimit =
-  (config: FunctionConfig, worker: Worker) =>
-  (sent: Effect.Effect<WorkerAnswer, WorkerLost>): Effect.Effect<WorkerAnswer, WorkerLost | InvocationTimedOut> =>
-    sent.pipe(
-      Effect.catchIf(
-        (lost) => lost.timedOut === true,
-        (lost) => Effect.fail(timedOut(config, worker, lost.log))
-      ),
-      Effect.timeoutOrElse({
-        duration: Duration.sum(config.timeout, tailGrace),
-        orElse: () => Effect.fail(timedOut(config, worker))
-      })
-    )
-
-const executionError = (
-  config: FunctionConfig,
-  invocation: Invocation,
-  cause: WorkerStartFailed | WorkerLost | InvocationTimedOut
-): LambdaExecutionError => {
-  const log = "log" in cause ? cause.log : undefined
-  const about = {
-    functionName: config.name,
-    executedVersion: config.version,
-    cause,
-    ...(log === undefined ? {} : { log })
-  }
-  if (cause._tag === "WorkerLost" && cause.lastWords !== undefined) {
-    return new LambdaExecutionError({ ...about, ...cause.lastWords })
-  }
-  const document =
-    cause._tag === "InvocationTimedOut" ||
-    (cause._tag === "WorkerStartFailed" && cause.failure.reason === "InitTimedOut")
-      ? timeoutDocument(invocation.requestId, config.timeout)
-      : exitDocument(invocation.requestId, cause._tag === "WorkerLost" ? cause.exit : cause.failure.exit)
-  return new LambdaExecutionError({ ...about, errorType: document.errorType, document: errorDocument(document) })
 }

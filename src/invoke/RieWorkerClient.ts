@@ -6,6 +6,7 @@
  */
 import { Cause, Duration, Effect, Exit, FiberSet, Layer, Option } from "effect"
 import type { Invocation } from "../domain/Invocation.ts"
+import { isRecord } from "../domain/json.ts"
 import type { Worker } from "../domain/Worker.ts"
 import { errorDocument, timeoutDocument } from "./errorDocuments.ts"
 import {
@@ -109,9 +110,6 @@ const clientContext = ({ clientContext, traceId }: Invocation): Record<string, u
   const custom = isRecord(context.custom) ? context.custom : {}
   return { ...context, custom: traceId === "" ? custom : { ...custom, trace_id: traceId } }
 }
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
 
 /** The value of a JSON text; undefined when it is none. */
 const parse = (text: string): unknown => {

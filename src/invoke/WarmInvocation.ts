@@ -9,6 +9,7 @@ import { Duration, type Effect } from "effect"
 import type { FunctionConfig } from "../domain/FunctionConfig.ts"
 import type { Invocation, InvocationResult } from "../domain/Invocation.ts"
 import type { Worker } from "../domain/Worker.ts"
+import { resultOf } from "./attempt.ts"
 import type { Clear, Deadlines } from "./Deadlines.ts"
 import type { Borrower, Leave, NoCapacity, WarmBackend, WorkerStartFailed } from "./InvocationBackend.ts"
 import type { Abandon, AnswerTaker, DirectClient, WorkerAnswer, WorkerLost } from "./WorkerClient.ts"
@@ -108,11 +109,7 @@ export class WarmInvocation implements Borrower, AnswerTaker {
     if (answer.free === undefined) backend.release(worker)
     else releaseAfter(answer.free, worker)
     this.#finish(answer.errorType === undefined ? "ok" : "function_error")
-    this.#caller.succeeded({
-      payload: answer.payload,
-      executedVersion: this.#config.version,
-      ...(answer.errorType === undefined ? {} : { functionError: "Unhandled", errorType: answer.errorType })
-    })
+    this.#caller.succeeded(resultOf(this.#config, answer))
   }
 
   lost(failure: WorkerLost): void {

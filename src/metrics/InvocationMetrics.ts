@@ -5,7 +5,7 @@
 import { Cause, Clock, type Context, Effect, Exit, Option } from "effect"
 import type { FunctionConfig } from "../domain/FunctionConfig.ts"
 import type { InvocationResult } from "../domain/Invocation.ts"
-import type { InvokeError } from "../invoke/LambdaInvoker.ts"
+import type { InvokeError } from "../invoke/InvokeError.ts"
 import { type InvocationOutcome, invocationDuration, invocations } from "./metrics.ts"
 
 class FunctionSeries {

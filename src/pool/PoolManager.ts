@@ -5,7 +5,7 @@
  * Workers start in this layer's scope, not in their caller's: a cold start is kept even when the one who asked for it
  * has gone. No state is held across a `yield*`: every change of a pool is one call of its core.
  */
-import { Clock, Context, Deferred, Duration, Effect, FiberSet, Layer, Schedule } from "effect"
+import { Clock, Context, Duration, Effect, FiberSet, Layer, Schedule } from "effect"
 import type { FunctionConfig } from "../domain/FunctionConfig.ts"
 import type { FunctionName } from "../domain/FunctionName.ts"
 import type { StartFailure, Worker, WorkerId } from "../domain/Worker.ts"
@@ -24,6 +24,7 @@ import { Freezer } from "./Freezer.ts"
 import { GreedyDual } from "./GreedyDual.ts"
 import { Warmth, type WarmthOptions } from "./Warmth.ts"
 import { type Action, type PoolLimits, type Refusal, WorkerPool } from "./WorkerPool.ts"
+import { type Waiter, WaitingBorrower, WaitingFiber } from "./waiters.ts"
 
 /** What a pool holds at one moment. */
 export interface PoolStats {
@@ -74,52 +75,6 @@ export class PoolManager extends Context.Service<
   static readonly layer = (options: PoolOptions) => Layer.effectContext(make(options))
 }
 
-/** A place in a pool's queue. */
-type Waiter = Borrower
-
-/** A fiber that waits for a worker. */
-class WaitingFiber implements Waiter {
-  readonly #answer = Deferred.makeUnsafe<Worker, NoCapacity | WorkerStartFailed>()
-  readonly answer = Deferred.await(this.#answer)
-
-  lent(worker: Worker): void {
-    Deferred.doneUnsafe(this.#answer, Effect.succeed(worker))
-  }
-
-  refused(failure: NoCapacity | WorkerStartFailed): void {
-    Deferred.doneUnsafe(this.#answer, Effect.fail(failure))
-  }
-}
-
-/** A borrower that waits, until it is answered or has left. */
-class WaitingBorrower implements Waiter {
-  readonly #borrower: Borrower
-  isWaiting = true
-  /** Called when it waits no longer. */
-  onAnswer: () => void = () => {}
-
-  constructor(borrower: Borrower) {
-    this.#borrower = borrower
-  }
-
-  lent(worker: Worker): void {
-    this.settle()
-    this.#borrower.lent(worker)
-  }
-
-  refused(failure: NoCapacity | WorkerStartFailed): void {
-    this.settle()
-    this.#borrower.refused(failure)
-  }
-
-  settle(): void {
-    this.isWaiting = false
-    this.onAnswer()
-  }
-}
-
-const nothingToLeave: Leave = () => {}
-
 interface Entry {
   readonly key: string
   config: FunctionConfig
@@ -127,6 +82,8 @@ interface Entry {
   readonly warmth: Warmth | undefined
   startFailure: StartFailure | undefined
 }
+
+const nothingToLeave: Leave = () => {}
 
 /** How often the removal of a worker is tried again, until it is gone. */
 const removeAgain = Schedule.exponential("100 millis").pipe(
@@ -280,12 +237,18 @@ const make = Effect.fnUntraced(function* (options: PoolOptions) {
       )
     })
 
+  /** Somebody calls the function: the idle worker that is lent to them, if there is one. */
+  const take = (entry: Entry): Worker | undefined => {
+    priorities.touch(entry.key)
+    const idle = entry.pool.take()
+    if (entry.warmth !== undefined) learn(entry, entry.warmth, idle === undefined)
+    return idle
+  }
+
   const acquireWorker = (config: FunctionConfig) =>
     Effect.suspend(() => {
       const entry = entryOf(config)
-      priorities.touch(entry.key)
-      const idle = entry.pool.take()
-      if (entry.warmth !== undefined) learn(entry, entry.warmth, idle === undefined)
+      const idle = take(entry)
       if (idle === undefined) return wait(entry)
       return freezer.isFrozen(idle.id) ? thawed(config, idle) : Effect.succeed(idle)
     })
@@ -295,9 +258,7 @@ const make = Effect.fnUntraced(function* (options: PoolOptions) {
     const entry = entryOf(config)
     const warmest = entry.pool.warmest
     if (warmest !== undefined && freezer.isFrozen(warmest.id)) return undefined
-    priorities.touch(entry.key)
-    const idle = entry.pool.take()
-    if (entry.warmth !== undefined) learn(entry, entry.warmth, idle === undefined)
+    const idle = take(entry)
     if (idle !== undefined) {
       borrower.lent(idle)
       return nothingToLeave

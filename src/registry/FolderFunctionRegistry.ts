@@ -11,6 +11,7 @@ import { reservedVariables } from "../provision/workerEnvironment.ts"
 import { addFileSource } from "../reload/FileSources.ts"
 import { type CodeShape, codeShape, isFolder } from "./codeFolder.ts"
 import { codeRevision } from "./codeRevision.ts"
+import type { FunctionDefaults } from "./FunctionDefaults.ts"
 import { FunctionNotFound, FunctionRegistry, FunctionUnusable, type RegistryProblem } from "./FunctionRegistry.ts"
 import { type Defaults, type Entry, readFunctionsFile } from "./functionsFile.ts"
 import { watchFolder } from "./watchFolder.ts"
@@ -18,13 +19,7 @@ import { watchFolder } from "./watchFolder.ts"
 export interface FolderOptions {
   readonly folder: string
   /** For functions that say nothing of their own. */
-  readonly defaults: {
-    readonly maxCapacity: number
-    readonly minCapacity: number
-    readonly acquireTimeout: Duration.Duration
-    readonly idleTimeout: Duration.Duration
-    readonly maxQueued: number
-  }
+  readonly defaults: FunctionDefaults
   /** No function's timeout is longer, whatever the file says. Default: Lambda's, 15 minutes. */
   readonly maxTimeout?: Duration.Duration
   /** Whether changes of the files are taken over while this runs. */

@@ -10,16 +10,11 @@ import { FunctionStore } from "../control/FunctionStore.ts"
 import { Layers } from "../control/Layers.ts"
 import { CodeFolder, CodeImage, FunctionConfig } from "../domain/FunctionConfig.ts"
 import { FunctionName, type Qualifier } from "../domain/FunctionName.ts"
+import type { FunctionDefaults } from "./FunctionDefaults.ts"
 import { FunctionNotFound, FunctionRegistry } from "./FunctionRegistry.ts"
 
 export interface StoredOptions {
-  readonly defaults: {
-    readonly maxCapacity: number
-    readonly minCapacity: number
-    readonly acquireTimeout: Duration.Duration
-    readonly idleTimeout: Duration.Duration
-    readonly maxQueued: number
-  }
+  readonly defaults: FunctionDefaults
   /** No function's timeout is longer, whatever it says. */
   readonly maxTimeout: Duration.Duration
 }

@@ -9,19 +9,14 @@ import { FunctionName } from "../domain/FunctionName.ts"
 import type { Template, TemplateFunction } from "../template/Template.ts"
 import { TemplateFile } from "../template/TemplateFile.ts"
 import { type PlacedCode, templateCode } from "../template/templateCode.ts"
+import type { FunctionDefaults } from "./FunctionDefaults.ts"
 import { FunctionNotFound, FunctionRegistry, FunctionUnusable, type RegistryProblem } from "./FunctionRegistry.ts"
 
 export interface TemplateRegistryOptions {
   /** Absolute: for code that is made out of the template. It is made, and what is in it is removed. */
   readonly folder: string
   /** For functions that say nothing of their own. */
-  readonly defaults: {
-    readonly maxCapacity: number
-    readonly minCapacity: number
-    readonly acquireTimeout: Duration.Duration
-    readonly idleTimeout: Duration.Duration
-    readonly maxQueued: number
-  }
+  readonly defaults: FunctionDefaults
   /** No function's timeout is longer, whatever the template says. Default: Lambda's, 15 minutes. */
   readonly maxTimeout?: Duration.Duration
 }

@@ -1,10 +1,12 @@
 /** Reads `functions.yml`: what it may say, and where in it a mistake is. Knows nothing of folders or code. */
 import { Result, Schema, SchemaIssue } from "effect"
-import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } from "yaml"
+import { type Document, isMap, isScalar } from "yaml"
 import { DeclaredUrl, Transport } from "../domain/FunctionConfig.ts"
 import { FunctionName } from "../domain/FunctionName.ts"
+import { isRecord } from "../domain/json.ts"
 import { reservedVariables } from "../provision/workerEnvironment.ts"
 import type { RegistryProblem } from "./FunctionRegistry.ts"
+import { readPlacedYaml } from "./placedYaml.ts"
 import { substituteAll } from "./substituteVariables.ts"
 
 /** A number, or the text of one: `timeout: ${TIMEOUT}` gives text. */
@@ -142,23 +144,12 @@ export const readFunctionsFile = (
   fileName: string,
   variables: Readonly<Record<string, string>>
 ): FunctionsFile | string => {
-  const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
-  const at = (offset: number) => {
-    const { col, line } = lines.linePos(offset)
-    return `${fileName}:${line}:${col}`
-  }
-  const error = document.errors[0]
-  if (error !== undefined) return `${at(error.pos[0])}: ${error.message}`
-
-  keepEnvironmentAsWritten(document)
-  let content: unknown
-  try {
-    content = substituteAll(document.toJS() ?? {}, variables)
-  } catch (cause) {
-    return `${fileName}: ${cause instanceof Error ? cause.message : String(cause)}`
-  }
-  const place = (path: Path) => at(offsetOf(document, path))
+  const read = readPlacedYaml(text, fileName, {
+    prepare: keepEnvironmentAsWritten,
+    finish: (content) => substituteAll(content, variables)
+  })
+  if (typeof read === "string") return read
+  const { content, place } = read
   if (!isRecord(content)) return `${place([])}: Expected the keys 'defaults' and 'functions'`
   const { defaults = {}, functions = {} } = withoutNulls(content)
   if (!isRecord(functions)) return `${place(["functions"])}: functions: Expected functions by their names`
@@ -192,9 +183,6 @@ export const readFunctionsFile = (
   return { defaults: decodedDefaults.value, entries, warnings }
 }
 
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
 /** Keys of functions with keys of their own, other than variables. */
 const nested: ReadonlySet<string> = new Set(["scaling", "cors", "async"])
 
@@ -217,15 +205,6 @@ const keepEnvironmentAsWritten = (document: Document): void => {
       if (isScalar(value) && typeof value.value === "number" && value.source !== undefined) value.value = value.source
     }
   }
-}
-
-/** Where the node at `path` begins, or the nearest one around it. */
-const offsetOf = (document: Document, path: Path): number => {
-  for (let length = path.length; length > 0; length--) {
-    const node = document.hasIn(path.slice(0, length)) ? document.getIn(path.slice(0, length), true) : undefined
-    if (isNode(node) && node.range) return node.range[0]
-  }
-  return document.contents?.range?.[0] ?? 0
 }
 
 const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1()

@@ -3,9 +3,10 @@
  * API's, its manners those of the gateway that such files were written for (`Api.isLenient`).
  */
 import type { Duration } from "effect"
-import { type Document, isNode, LineCounter, parseDocument } from "yaml"
+import { isRecord } from "../domain/json.ts"
 import type { Api, Route } from "../domain/Route.ts"
 import type { RegistryProblem } from "../registry/FunctionRegistry.ts"
+import { readPlacedYaml } from "../registry/placedYaml.ts"
 import type { ReadApis } from "./fileSource.ts"
 import { RouteTree } from "./RouteTree.ts"
 
@@ -22,32 +23,20 @@ const methods = new Set(["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIO
 
 /** The file's content, or one line that says why none of it can be used. `fileName` is what a person is told. */
 export const readRoutingFile = (text: string, fileName: string, options: RoutingFileOptions): ReadApis | string => {
-  const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
-  const at = (offset: number) => {
-    const { col, line } = lines.linePos(offset)
-    return `${fileName}:${line}:${col}`
-  }
-  const error = document.errors[0]
-  if (error !== undefined) return `${at(error.pos[0])}: ${error.message}`
-
-  let content: unknown
-  try {
-    content = document.toJS() ?? {}
-  } catch (cause) {
-    return `${fileName}: ${cause instanceof Error ? cause.message : String(cause)}`
-  }
-  if (!isRecord(content)) return `${at(0)}: Expected the key 'routes'`
+  const read = readPlacedYaml(text, fileName)
+  if (typeof read === "string") return read
+  const { content, place } = read
+  if (!isRecord(content)) return `${fileName}:1:1: Expected the key 'routes'`
   const entries = content.routes ?? []
-  if (!Array.isArray(entries)) return `${at(offsetOf(document, ["routes"]))}: routes: Expected a list`
+  if (!Array.isArray(entries)) return `${place(["routes"])}: routes: Expected a list`
 
   const places = new Map<Route, string>()
   const problems: Array<RegistryProblem> = []
   for (const [index, entry] of entries.entries()) {
-    const place = at(offsetOf(document, ["routes", index]))
+    const begin = place(["routes", index])
     const route = routeOf(entry)
-    if (typeof route === "string") problems.push({ detail: `${place}: routes.${index}: ${route}` })
-    else places.set(route, place)
+    if (typeof route === "string") problems.push({ detail: `${begin}: routes.${index}: ${route}` })
+    else places.set(route, begin)
   }
   const api = apiOf([...places.keys()], options)
   const refused = new RouteTree(api.routes, { ignoresTrailingSlash: false, isPathFirst: false }).refused.map(
@@ -55,7 +44,7 @@ export const readRoutingFile = (text: string, fileName: string, options: Routing
   )
   const unknown = Object.keys(content).filter((key) => key !== "routes")
   const strangers = unknown.map((key) => ({
-    detail: `${at(offsetOf(document, [key]))}: ${key}: this key is unknown and does nothing`
+    detail: `${place([key])}: ${key}: this key is unknown and does nothing`
   }))
   return {
     apis: places.size === 0 && options.needsSignIn !== true ? [] : [api],
@@ -94,16 +83,4 @@ const routeOf = (entry: unknown): Route | string => {
 const functionNameOf = (value: unknown): string | undefined => {
   const name = isRecord(value) ? value.container : value
   return typeof name === "string" && name !== "" ? name : undefined
-}
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
-/** Where the node at `path` begins, or the nearest one around it. */
-const offsetOf = (document: Document, path: ReadonlyArray<PropertyKey>): number => {
-  for (let length = path.length; length > 0; length--) {
-    const node = document.hasIn(path.slice(0, length)) ? document.getIn(path.slice(0, length), true) : undefined
-    if (isNode(node) && node.range) return node.range[0]
-  }
-  return document.contents?.range?.[0] ?? 0
 }

@@ -1,6 +1,8 @@
 /** A record of a template, resolved, read field by field: what has the wrong type is refused, where it stands. */
+
+import { isRecord } from "../domain/json.ts"
 import { type Remarks, textOf } from "./Intrinsics.ts"
-import { isRecord, type Path } from "./parseTemplate.ts"
+import type { Path } from "./parseTemplate.ts"
 
 export class Fields {
   readonly values: Readonly<Record<string, unknown>>

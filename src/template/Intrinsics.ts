@@ -5,7 +5,9 @@
  * A value that cannot be known here is no value: it is left out of the list or record it is in, and a text with it in
  * it is none either. Why, is said to `Remarks`.
  */
-import { isRecord, type Path } from "./parseTemplate.ts"
+
+import { isRecord } from "../domain/json.ts"
+import type { Path } from "./parseTemplate.ts"
 
 export interface Remarks {
   /** This cannot be known or done here; the rest goes on without it. */

@@ -1,8 +1,9 @@
 /** A template while it is read: its resources, what resolves their values, and what is said about it on the way. */
 import type { Owner, Qualifier } from "../domain/FunctionName.ts"
+import { isRecord } from "../domain/json.ts"
 import { Fields } from "./Fields.ts"
 import type { Intrinsics, Remarks } from "./Intrinsics.ts"
-import { isRecord, type Path } from "./parseTemplate.ts"
+import type { Path } from "./parseTemplate.ts"
 import type { Resource } from "./templateNames.ts"
 
 export interface Reading {

@@ -1,6 +1,7 @@
 /** Reads the HTTP APIs of a template: `Api` and `HttpApi` of SAM, those it makes for events that name none, and their routes. */
 import { resolve } from "node:path"
 import { Duration } from "effect"
+import { isRecord } from "../domain/json.ts"
 import { type Api, type ApiKind, type Authorizer, defaultTimeoutSeconds, type Route } from "../domain/Route.ts"
 import { ApiIndex } from "../routing/ApiIndex.ts"
 import { type Definition, definitionOf, emptyDefinition } from "./apiDefinition.ts"
@@ -9,7 +10,7 @@ import { httpApiCors, restPreflight } from "./corsSettings.ts"
 import type { Fields } from "./Fields.ts"
 import type { Remarks } from "./Intrinsics.ts"
 import { callOf } from "./Intrinsics.ts"
-import { isRecord, parseTemplate } from "./parseTemplate.ts"
+import { parseTemplate } from "./parseTemplate.ts"
 import { propertiesOf, propertiesPath, type Reading, remarksOf, resolvedFields } from "./Reading.ts"
 import { apiIdOf, type Resource } from "./templateNames.ts"
 

@@ -1,8 +1,8 @@
 /** What a template says of browsers of other origins, as function URLs, HTTP APIs and REST APIs have it. */
 import type { DeclaredUrl } from "../domain/FunctionConfig.ts"
+import { isRecord } from "../domain/json.ts"
 import type { ApiCors } from "../domain/Route.ts"
 import { Fields } from "./Fields.ts"
-import { isRecord } from "./parseTemplate.ts"
 
 /** Of a function URL. */
 export const corsPolicyOf = (cors: Fields): NonNullable<DeclaredUrl["cors"]> => {

@@ -1,11 +1,11 @@
 /** Reads the `Events` of a function: requests to APIs, and schedules. Others are for AWS, and named as such. */
 import { Schema } from "effect"
 import { FunctionName } from "../domain/FunctionName.ts"
+import { isRecord } from "../domain/json.ts"
 import type { Schedule } from "../domain/Schedule.ts"
 import type { ApiEvent } from "./apiResources.ts"
 import type { Fields } from "./Fields.ts"
 import type { Remarks } from "./Intrinsics.ts"
-import { isRecord } from "./parseTemplate.ts"
 import { functionTargetOf, propertiesPath, type Reading, resolvedFields } from "./Reading.ts"
 import { implicitHttpApi, implicitRestApi, type Resource } from "./templateNames.ts"
 

@@ -1,6 +1,7 @@
 /** What SAM makes of `Globals`: the settings of a resource over those that all of its kind share. */
+
+import { isRecord } from "../domain/json.ts"
 import { callOf } from "./Intrinsics.ts"
-import { isRecord } from "./parseTemplate.ts"
 
 /** The sections of `Globals`, by the type they are for. */
 export const globalSections: Readonly<Record<string, string>> = {

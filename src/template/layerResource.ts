@@ -1,7 +1,7 @@
 /** Reads where the contents of a layer of a template are: `AWS::Serverless::LayerVersion` and `AWS::Lambda::LayerVersion`. */
 import { resolve } from "node:path"
+import { isRecord } from "../domain/json.ts"
 import type { Fields } from "./Fields.ts"
-import { isRecord } from "./parseTemplate.ts"
 import type { Resource } from "./templateNames.ts"
 
 /** Absolute: a folder or a ZIP file. Undefined where it is elsewhere, which was said. */

@@ -17,6 +17,7 @@ import {
   YAMLMap,
   type YAMLSeq
 } from "yaml"
+import { isRecord } from "../domain/json.ts"
 
 export type Path = ReadonlyArray<string | number>
 
@@ -25,9 +26,6 @@ export interface ParsedTemplate {
   /** `template.yaml:12`: where the value at `path` begins, or the nearest one around it. */
   readonly place: (path: Path) => string
 }
-
-export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
 
 /** The content, or one line that says why it cannot be read. `fileName` is what a person is told. */
 export const parseTemplate = (text: string, fileName: string): ParsedTemplate | string => {

@@ -3,6 +3,7 @@
  * What a template holds that is not for Irori is named once, with its line, and keeps nothing else from running.
  */
 import type { Owner } from "../domain/FunctionName.ts"
+import { isRecord } from "../domain/json.ts"
 import type { Schedule } from "../domain/Schedule.ts"
 import { type ApiEvent, isApi, readApis } from "./apiResources.ts"
 import { eventsOf, scheduleResource } from "./events.ts"
@@ -11,7 +12,7 @@ import { eventInvokeOf, functionOf, unreadOfFunctions, urlOf } from "./functionR
 import { globalSections, withGlobals } from "./globals.ts"
 import { type Intrinsics, makeIntrinsics, textOf } from "./Intrinsics.ts"
 import { layerPathOf } from "./layerResource.ts"
-import { isRecord, type ParsedTemplate, parseTemplate } from "./parseTemplate.ts"
+import { type ParsedTemplate, parseTemplate } from "./parseTemplate.ts"
 import { functionTargetOf, propertiesOf, propertiesPath, type Reading, remarksOf } from "./Reading.ts"
 import type { Template, TemplateFunction, TemplateLayer, UnusableFunction } from "./Template.ts"
 import { isFunction, isLayer, type Resource, templateNames } from "./templateNames.ts"

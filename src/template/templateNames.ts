@@ -1,7 +1,8 @@
 /** What the names in a template stand for: parameters, pseudo parameters, and resources by their `Ref` and attributes. */
 import { functionArn, type Owner } from "../domain/FunctionName.ts"
+import { isRecord } from "../domain/json.ts"
 import { type Known, type Names, type Remarks, textOf, unknowable, unknown, value } from "./Intrinsics.ts"
-import { isRecord, type Path } from "./parseTemplate.ts"
+import type { Path } from "./parseTemplate.ts"
 
 export interface Resource {
   readonly logicalId: string

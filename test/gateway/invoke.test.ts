@@ -1,6 +1,6 @@
 import { Deferred, Duration, Effect } from "effect"
 import { describe, expect, it } from "vitest"
-import { InvocationTimedOut, LambdaExecutionError } from "../../src/invoke/LambdaInvoker.ts"
+import { InvocationTimedOut, LambdaExecutionError } from "../../src/invoke/InvokeError.ts"
 import { hello } from "../support/functions.ts"
 import { arn, gatewayApp } from "./gatewayApp.ts"
 

@@ -2,6 +2,7 @@
  * Answers held against the outputs and errors of AWS's model (`lambdaAnswers.json`, made by `reduceModel.ts`): what is of
  * another kind than the model says, what it has not, and errors that an operation does not declare.
  */
+import type { Shape } from "../../src/control/model/LambdaApi.ts"
 import model from "./lambdaAnswers.json" with { type: "json" }
 
 /** An answer as it came over the wire. */
@@ -12,25 +13,6 @@ export interface WireAnswer {
   readonly headers: Readonly<Record<string, string>>
   /** Undefined for one that is streamed. */
   readonly body: string | undefined
-}
-
-interface Reference {
-  readonly shape: string
-  readonly location?: string
-  readonly locationName?: string
-}
-
-interface Shape {
-  readonly type: string
-  readonly required?: ReadonlyArray<string>
-  readonly members?: Readonly<Record<string, Reference>>
-  readonly member?: Reference
-  readonly key?: Reference
-  readonly value?: Reference
-  readonly enum?: ReadonlyArray<string>
-  readonly pattern?: string
-  readonly min?: number
-  readonly max?: number
 }
 
 interface Operation {

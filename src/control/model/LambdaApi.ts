@@ -4,6 +4,7 @@
  * real service is known to differ. What an operation does is its service's to know.
  */
 import { Result, Schema } from "effect"
+import { isRecord } from "../../domain/json.ts"
 import { ParametersInvalid, type Violation } from "../../domain/ParametersInvalid.ts"
 import model from "./lambdaApi.json" with { type: "json" }
 
@@ -18,7 +19,7 @@ export interface Operation {
   readonly input?: string
 }
 
-interface Reference {
+export interface Reference {
   readonly shape: string
   readonly location?: string
   readonly locationName?: string
@@ -304,9 +305,6 @@ const print = (value: unknown, shape: Shape): string => {
 }
 
 const camel = (name: string): string => name.charAt(0).toLowerCase() + name.slice(1)
-
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
 
 const decodeBase64 = (text: string): Uint8Array => {
   if (!/^[A-Za-z0-9+/\s]*={0,2}\s*$/.test(text)) throw new InputMalformed({ detail: "A blob is not valid base64." })

@@ -6,27 +6,12 @@
 import { readFileSync, writeFileSync } from "node:fs"
 import process from "node:process"
 import { fileURLToPath } from "node:url"
+import type { Reference, Shape } from "./LambdaApi.ts"
 
-/** What the model says of a shape, as far as this reads it. */
-interface Shape {
-  readonly type: string
-  readonly required?: ReadonlyArray<string>
-  readonly members?: Readonly<Record<string, Reference>>
-  readonly member?: Reference
-  readonly key?: Reference
-  readonly value?: Reference
-  readonly enum?: ReadonlyArray<string>
-  readonly pattern?: string
-  readonly min?: number
-  readonly max?: number
+/** A shape as AWS writes it: beside what limits an input, of an output which member is its body, of an error its status. */
+interface ModelShape extends Shape {
   readonly payload?: string
   readonly error?: { readonly httpStatusCode: number }
-}
-
-interface Reference {
-  readonly shape: string
-  readonly location?: string
-  readonly locationName?: string
 }
 
 interface Model {
@@ -41,7 +26,7 @@ interface Model {
       }
     >
   >
-  readonly shapes: Readonly<Record<string, Shape>>
+  readonly shapes: Readonly<Record<string, ModelShape>>
 }
 
 const model = JSON.parse(readFileSync(process.argv[2] ?? "service-2.json", "utf8")) as Model

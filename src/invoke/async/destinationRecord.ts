@@ -1,5 +1,6 @@
 /** What destinations and dead-letter queues are given of an event that has ended (`LAMBDA-CONTRACT.md` section 9). Pure. */
 import { functionArn, type Owner } from "../../domain/FunctionName.ts"
+import { isJson } from "../../domain/json.ts"
 import type { Outcome } from "./EventStore.ts"
 
 const utf8 = new TextDecoder()
@@ -71,15 +72,6 @@ const arnOf = ({ invocation }: Pick<Outcome, "invocation">, owner: Owner): strin
 const jsonText = (payload: Uint8Array): string => {
   const text = utf8.decode(payload)
   return isJson(text) ? text.replace(/[\r\n]+/g, " ") : JSON.stringify(text)
-}
-
-const isJson = (text: string): boolean => {
-  try {
-    JSON.parse(text)
-    return true
-  } catch {
-    return false
-  }
 }
 
 const errorMessageOf = (payload: Uint8Array): string => {

@@ -11,7 +11,7 @@ import { FunctionName } from "../../../src/domain/FunctionName.ts"
 import type { Invocation } from "../../../src/domain/Invocation.ts"
 import { AsyncInvoker } from "../../../src/invoke/AsyncInvoker.ts"
 import { FailedEvents } from "../../../src/invoke/async/FailedEvents.ts"
-import { RecursiveInvocation } from "../../../src/invoke/LambdaInvoker.ts"
+import { RecursiveInvocation } from "../../../src/invoke/InvokeError.ts"
 import { FunctionNotFound } from "../../../src/registry/FunctionRegistry.ts"
 import {
   type AsyncScript,
