@@ -1,9 +1,8 @@
 /**
- * The server's side of HTTP/1.1 on one accepted socket, as far as runtimes and extensions speak it: keep-alive,
+ * The server's side of HTTP/1.1 on one accepted connection, as far as runtimes and extensions speak it: keep-alive,
  * bodies with trailers, `Expect: 100-continue`. Own code because Bun's server hides trailers, which carry the error of a
  * streamed response, and its node:http costs a quarter of the throughput. Knows nothing of Lambda.
  */
-import type { Socket } from "node:net"
 import type { Flow } from "../domain/AnswerSink.ts"
 import {
   type Fields,
@@ -13,6 +12,7 @@ import {
   MalformedMessage,
   MessageReader
 } from "../http/MessageReader.ts"
+import type { ByteStream, ByteStreamUser } from "../net/ByteStream.ts"
 
 /** A payload up to this size is copied behind its head and leaves in one packet. */
 const maxCoalescedBytes = 16 * 1024
@@ -55,9 +55,12 @@ const reasons: Record<number, string> = {
   501: "Not Implemented"
 }
 
-export class HttpConnection {
-  readonly #socket: Socket
+const continueResponse = Buffer.from("HTTP/1.1 100 Continue\r\n\r\n", "latin1")
+
+export class HttpConnection implements ByteStreamUser {
+  readonly #stream: ByteStream
   readonly #handler: Handler
+  readonly #onClosed: () => void
   readonly #reader: MessageReader
   readonly #flow: Flow
   #receiver: BodyReceiver | undefined
@@ -65,40 +68,46 @@ export class HttpConnection {
   #isAnswered = false
   #keepAlive = true
 
-  constructor(socket: Socket, handler: Handler) {
-    this.#socket = socket
+  constructor(stream: ByteStream, handler: Handler, onClosed: () => void) {
+    this.#stream = stream
     this.#handler = handler
+    this.#onClosed = onClosed
     this.#flow = {
       pause: () => {
-        if (!this.#isRead) socket.pause()
+        if (!this.#isRead) stream.pause()
       },
-      resume: () => socket.resume()
+      resume: () => stream.resume()
     }
     this.#reader = new MessageReader({
       head: (startLine, fields) => this.#begin(startLine, fields),
       data: (piece) => this.#receiver?.data(piece),
       end: (trailers) => {
         this.#isRead = true
-        if (socket.isPaused()) socket.resume()
+        if (stream.isPaused) stream.resume()
         this.#receiver?.end(trailers)
         this.#finish()
       }
     })
-    socket.setNoDelay(true)
-    socket.on("data", (chunk: Buffer) => {
-      try {
-        this.#reader.push(chunk)
-      } catch (error) {
-        this.#refuse(error instanceof MalformedMessage ? error.status : 500)
-      }
-    })
-    socket.on("error", () => socket.destroy())
-    socket.on("end", () => {
-      this.#keepAlive = false
-      this.#abort()
-      socket.end()
-    })
-    socket.on("close", () => this.#abort())
+    stream.user = this
+  }
+
+  data(chunk: Buffer): void {
+    try {
+      this.#reader.push(chunk)
+    } catch (error) {
+      this.#refuse(error instanceof MalformedMessage ? error.status : 500)
+    }
+  }
+
+  ended(): void {
+    this.#keepAlive = false
+    this.#abort()
+    this.#stream.end()
+  }
+
+  closed(): void {
+    this.#abort()
+    this.#onClosed()
   }
 
   #begin(startLine: string, headers: Fields): Framing {
@@ -108,7 +117,7 @@ export class HttpConnection {
     }
     const framing = framingOf(headers) ?? 0
     this.#keepAlive = keepsAlive(headers, minor)
-    if (headers.get("expect")?.toLowerCase() === "100-continue") this.#socket.write("HTTP/1.1 100 Continue\r\n\r\n")
+    if (headers.get("expect")?.toLowerCase() === "100-continue") this.#stream.write(continueResponse)
     this.#isRead = false
     this.#isAnswered = false
     let answered = false
@@ -128,7 +137,7 @@ export class HttpConnection {
 
   #reply(status: number, fields: ReadonlyArray<readonly [string, string]>, body: Uint8Array): void {
     this.#isAnswered = true
-    if (!this.#socket.destroyed) {
+    if (!this.#stream.isClosed) {
       let head = `HTTP/1.1 ${status} ${reasons[status] ?? ""}\r\n`
       for (const [name, value] of fields) head += `${name}: ${value}\r\n`
       head += `Content-Length: ${body.length}\r\n${this.#keepAlive ? "" : "Connection: close\r\n"}\r\n`
@@ -136,10 +145,10 @@ export class HttpConnection {
         const packet = Buffer.allocUnsafe(head.length + body.length)
         packet.write(head, 0, "latin1")
         packet.set(body, head.length)
-        this.#socket.write(packet)
+        this.#stream.write(packet)
       } else {
-        this.#socket.write(head, "latin1")
-        this.#socket.write(body)
+        this.#stream.write(Buffer.from(head, "latin1"))
+        this.#stream.write(body)
       }
     }
     this.#finish()
@@ -150,7 +159,7 @@ export class HttpConnection {
     if (!this.#isRead || !this.#isAnswered) return
     this.#isRead = false
     this.#receiver = undefined
-    if (!this.#keepAlive) this.#socket.end()
+    if (!this.#keepAlive) this.#stream.end()
     else {
       try {
         this.#reader.next()
@@ -164,9 +173,11 @@ export class HttpConnection {
     const wasOpen = this.#receiver !== undefined && !this.#isAnswered
     this.#keepAlive = false
     this.#abort()
-    if (wasOpen && this.#isAnswered) this.#socket.end()
-    else
-      this.#socket.end(`HTTP/1.1 ${status} ${reasons[status] ?? ""}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+    if (!wasOpen || !this.#isAnswered) {
+      const refusal = `HTTP/1.1 ${status} ${reasons[status] ?? ""}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`
+      this.#stream.write(Buffer.from(refusal, "latin1"))
+    }
+    this.#stream.end()
   }
 
   #abort(): void {

@@ -2,11 +2,11 @@
  * The Lambda Runtime API (`2018-06-01`) as workers see it: a listener of its own for each worker, so that which worker
  * calls is known from the port, and its event needs no looking up. What the calls mean is `RuntimeSession`'s.
  */
-import { createServer, type Socket } from "node:net"
-import { Clock, Context, Effect, Layer, Schema, type Scope } from "effect"
+import { Clock, Context, Effect, Layer, type Scope } from "effect"
 import type { AnswerSink } from "../domain/AnswerSink.ts"
 import type { StartFailure, WorkerExit, WorkerId } from "../domain/Worker.ts"
 import { HttpClient } from "../invoke/HttpClient.ts"
+import { type ByteStream, type ListenFailed, streams } from "../net/ByteStream.ts"
 import * as ExtensionApi from "./ExtensionApi.ts"
 import type { ExtensionHost } from "./ExtensionHost.ts"
 import { type BodyReceiver, type Exchange, type Fields, gather, HttpConnection } from "./HttpConnection.ts"
@@ -17,12 +17,6 @@ import type { AllVitals } from "./WorkerVitals.ts"
 
 /** A worker that breaks off in the middle of an answer has ended, most often. How, is known a little later. */
 const endGrace = "2 seconds"
-
-/** No listener could be opened for a worker. */
-export class ListenFailed extends Schema.TaggedError<ListenFailed>()("ListenFailed", {
-  host: Schema.String,
-  cause: Schema.Defect()
-}) {}
 
 export interface RuntimeApiListener {
   /** Of `AWS_LAMBDA_RUNTIME_API`, whose host is the address the worker reaches this machine by. */
@@ -68,6 +62,7 @@ export class RuntimeApi extends Context.Service<
       const vitals: AllVitals = new Map()
       const nowMillis = () => Number(clock.currentTimeNanosUnsafe()) / 1e6
       const client = yield* HttpClient.make
+      const { listen } = yield* streams
       const warn = (message: string, fields: Record<string, unknown>) =>
         Effect.runForkWith(context)(Effect.logWarning(message).pipe(Effect.annotateLogs(fields)))
 
@@ -87,15 +82,14 @@ export class RuntimeApi extends Context.Service<
         const serve = (exchange: Exchange) =>
           ExtensionApi.isExtensionPath(exchange.path) ? extensions.serve(exchange) : serveRuntime(exchange)
         const gate = new AddressGate(
-          (socket) => void new HttpConnection(socket, serve),
+          (stream, onClosed) => void new HttpConnection(stream, serve, onClosed),
           (address) => warn("Cut a connection to a worker's Runtime API from another address", { worker: id, address })
         )
         let startedMillis = nowMillis()
         let initMillis: number | undefined
-        const server = yield* listen(host, (socket) => gate.arrive(socket))
-        const address = server.address()
+        const { port } = yield* listen(host, (stream) => gate.arrive(stream))
         const listener: RuntimeApiListener = {
-          port: typeof address === "object" && address !== null ? address.port : 0,
+          port,
           admit: (address) => {
             extensions.admit(address)
             gate.admit(address)
@@ -137,58 +131,48 @@ export class RuntimeApi extends Context.Service<
   )
 }
 
-const listen = (host: string, onSocket: (socket: Socket) => void) =>
-  Effect.acquireRelease(
-    Effect.callback<ReturnType<typeof createServer>, ListenFailed>((resume) => {
-      const server = createServer({ noDelay: true, allowHalfOpen: true }, onSocket)
-      server.once("error", (cause) => resume(Effect.fail(new ListenFailed({ host, cause }))))
-      server.listen(0, host, () => resume(Effect.succeed(server)))
-    }),
-    (server) => Effect.sync(() => server.close())
-  )
-
 /** Lets one worker's connections in. Those that come before its address is known wait, unread. */
 class AddressGate {
-  readonly #enter: (socket: Socket) => void
+  readonly #enter: (stream: ByteStream, onClosed: () => void) => void
   readonly #refuse: (address: string) => void
-  readonly #open = new Set<Socket>()
-  #waiting: Array<Socket> = []
+  readonly #open = new Set<ByteStream>()
+  #waiting: Array<ByteStream> = []
   #admitted: string | undefined
 
-  constructor(enter: (socket: Socket) => void, refuse: (address: string) => void) {
+  constructor(enter: (stream: ByteStream, onClosed: () => void) => void, refuse: (address: string) => void) {
     this.#enter = enter
     this.#refuse = refuse
   }
 
-  arrive(socket: Socket): void {
-    this.#open.add(socket)
-    socket.on("close", () => this.#open.delete(socket))
-    socket.on("error", () => socket.destroy())
-    if (this.#admitted !== undefined) this.#check(socket, this.#admitted)
+  arrive(stream: ByteStream): void {
+    const closed = () => void this.#open.delete(stream)
+    this.#open.add(stream)
+    stream.user = { data: () => {}, ended: () => {}, closed }
+    if (this.#admitted !== undefined) this.#check(stream, this.#admitted)
     else {
-      socket.pause()
-      this.#waiting.push(socket)
+      stream.pause()
+      this.#waiting.push(stream)
     }
   }
 
   admit(address: string): void {
     this.#admitted = address
-    for (const socket of this.#waiting) this.#check(socket, address)
+    for (const stream of this.#waiting) this.#check(stream, address)
     this.#waiting = []
   }
 
   close(): void {
-    for (const socket of this.#open) socket.destroy()
+    for (const stream of this.#open) stream.destroy()
   }
 
-  #check(socket: Socket, admitted: string): void {
-    const address = socket.remoteAddress?.replace(/^::ffff:/, "")
+  #check(stream: ByteStream, admitted: string): void {
+    const address = stream.remoteAddress?.replace(/^::ffff:/, "")
     if (address === admitted) {
-      this.#enter(socket)
-      socket.resume()
+      this.#enter(stream, () => this.#open.delete(stream))
+      stream.resume()
     } else {
-      socket.destroy()
-      // A socket that is closed already has no address any more: nothing to report.
+      stream.destroy()
+      // One that is closed already has no address any more: nothing to report.
       if (address !== undefined) this.#refuse(address)
     }
   }

@@ -1,0 +1,153 @@
+/** Connections over Bun's own sockets. */
+import type { Socket } from "bun"
+import { Effect } from "effect"
+import { type ByteStream, type ByteStreamUser, ListenFailed, type Streams } from "./ByteStream.ts"
+
+class BunStream implements ByteStream {
+  user: ByteStreamUser | undefined
+  isPaused = false
+  isClosed = false
+  #socket: Socket<Owner> | undefined
+  /** What the other side did not take yet, in order. */
+  #held: Array<Uint8Array> = []
+  #isEnding = false
+  #isReferenced = true
+  readonly #onOpen: (() => void) | undefined
+
+  constructor(user?: ByteStreamUser, onOpen?: () => void) {
+    this.user = user
+    this.#onOpen = onOpen
+  }
+
+  opened(socket: Socket<Owner>): void {
+    this.#socket = socket
+    socket.setNoDelay(true)
+    if (!this.#isReferenced) socket.unref()
+    if (this.isPaused) socket.pause()
+    if (this.isClosed) socket.close()
+    else this.#onOpen?.()
+  }
+
+  get remoteAddress(): string | undefined {
+    return this.isClosed ? undefined : this.#socket?.remoteAddress
+  }
+
+  write(bytes: Uint8Array): void {
+    if (this.isClosed || this.#isEnding || bytes.length === 0) return
+    if (this.#socket === undefined || this.#held.length > 0) {
+      this.#held.push(bytes)
+      return
+    }
+    const sent = this.#socket.write(bytes)
+    if (sent < bytes.length) this.#held.push(bytes.subarray(Math.max(0, sent)))
+  }
+
+  /** There is room again. */
+  drained(): void {
+    const held = this.#held
+    this.#held = []
+    for (const [place, bytes] of held.entries()) {
+      const sent = this.#socket?.write(bytes) ?? 0
+      if (sent < bytes.length) {
+        this.#held = [bytes.subarray(Math.max(0, sent)), ...held.slice(place + 1)]
+        return
+      }
+    }
+    if (this.#isEnding) this.#socket?.shutdown()
+  }
+
+  end(): void {
+    if (this.isClosed || this.#isEnding) return
+    this.#isEnding = true
+    if (this.#held.length === 0) this.#socket?.shutdown()
+  }
+
+  destroy(): void {
+    if (this.isClosed) return
+    this.#close(new Error("it was closed on this side"))
+    this.#socket?.close()
+  }
+
+  pause(): void {
+    if (this.isPaused || this.isClosed) return
+    this.isPaused = true
+    this.#socket?.pause()
+  }
+
+  resume(): void {
+    if (!this.isPaused || this.isClosed) return
+    this.isPaused = false
+    this.#socket?.resume()
+  }
+
+  ref(): void {
+    this.#isReferenced = true
+    if (!this.isClosed) this.#socket?.ref()
+  }
+
+  unref(): void {
+    this.#isReferenced = false
+    if (!this.isClosed) this.#socket?.unref()
+  }
+
+  received(bytes: Buffer): void {
+    if (!this.isClosed) this.user?.data(bytes)
+  }
+
+  ended(): void {
+    if (!this.isClosed) this.user?.ended()
+  }
+
+  closed(cause: unknown): void {
+    if (!this.isClosed) this.#close(cause)
+  }
+
+  #close(cause: unknown): void {
+    this.isClosed = true
+    this.#held = []
+    // Never from within a call of the user's own.
+    queueMicrotask(() => this.user?.closed(cause))
+  }
+}
+
+/** Of a connection that is being taken in: whoever listens. */
+type Owner = BunStream | ((stream: ByteStream) => void)
+
+const streamOf = ({ data }: Socket<Owner>): BunStream | undefined => (data instanceof BunStream ? data : undefined)
+
+/** One set for all connections: what is a connection's own is in its `data`. */
+const handlers = {
+  open: (socket: Socket<Owner>) => {
+    const owner = socket.data
+    if (owner instanceof BunStream) return owner.opened(socket)
+    const stream = new BunStream()
+    socket.data = stream
+    stream.opened(socket)
+    owner(stream)
+  },
+  data: (socket: Socket<Owner>, bytes: Buffer) => streamOf(socket)?.received(bytes),
+  drain: (socket: Socket<Owner>) => streamOf(socket)?.drained(),
+  end: (socket: Socket<Owner>) => streamOf(socket)?.ended(),
+  error: (socket: Socket<Owner>, cause: Error) => streamOf(socket)?.closed(cause),
+  close: (socket: Socket<Owner>, cause?: Error) => streamOf(socket)?.closed(cause),
+  connectError: (socket: Socket<Owner>, cause: Error) => streamOf(socket)?.closed(cause)
+}
+
+export const bunStreams: Streams = {
+  listen: (host, onStream) =>
+    Effect.acquireRelease(
+      Effect.try({
+        try: () =>
+          Bun.listen<Owner>({ hostname: host, port: 0, allowHalfOpen: true, data: onStream, socket: handlers }),
+        catch: (cause) => new ListenFailed({ host, cause })
+      }),
+      (listener) => Effect.sync(() => listener.stop(false))
+    ),
+  connect: (host, port, user, onOpen) => {
+    const stream = new BunStream(user, onOpen)
+    void Bun.connect<Owner>({ hostname: host, port, allowHalfOpen: true, data: stream, socket: handlers }).catch(
+      (cause: unknown) => stream.closed(cause)
+    )
+    return stream
+  }
+}
