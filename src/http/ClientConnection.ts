@@ -72,7 +72,7 @@ export class ClientConnection {
     this.#options = options
     this.#patience = options.patience ?? usual
     this.#reader = new MessageReader({
-      head: (startLine, _, lines) => this.#begin(readRequestHead(startLine, lines)),
+      head: (startLine, lines) => this.#begin(readRequestHead(startLine, lines)),
       data: (piece) => this.#take(piece),
       end: () => this.#bodyEnded()
     })

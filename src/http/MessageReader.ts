@@ -24,8 +24,8 @@ export class MalformedMessage extends Error {
 export type Framing = number | "chunked" | "close" | "another head"
 
 export interface MessageSink {
-  /** `lines` are those of the fields, as they came. */
-  readonly head: (startLine: string, fields: Fields, lines: ReadonlyArray<string>) => Framing
+  /** `lines` are those of the fields, as they came: `readFields` is for who is content with what they mean. */
+  readonly head: (startLine: string, lines: ReadonlyArray<string>) => Framing
   readonly data: (piece: Buffer) => void
   /** The message is whole. The next one is not read before `next`. */
   readonly end: (trailers: Fields) => void
@@ -37,10 +37,13 @@ type Expecting =
   | { readonly is: "Length"; left: number; readonly chunked: boolean }
 
 const noFields: Fields = new Map()
+const noBytes = Buffer.alloc(0)
 
 export class MessageReader {
   readonly #sink: MessageSink
-  #pending: Buffer = Buffer.alloc(0)
+  #pending: Buffer = noBytes
+  /** What of `#pending` has been read. */
+  #at = 0
   #expecting: Expecting = { is: "Head" }
   #reading = false
 
@@ -50,10 +53,16 @@ export class MessageReader {
 
   /** Takes in what came. Throws `MalformedMessage`; after that the reader is of no more use. */
   push(chunk: Buffer): void {
-    this.#pending = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk])
+    this.#pending = this.drained ? chunk : Buffer.concat([this.#pending.subarray(this.#at), chunk])
+    this.#at = 0
     this.#read()
+    // Nothing is held for a connection that is at rest.
+    if (this.drained) {
+      this.#pending = noBytes
+      this.#at = 0
+    }
     // Nobody who waits for an answer sends more than a little of the next request ahead.
-    if (this.#expecting.is === "Nothing" && this.#pending.length > maxHeadBytes) {
+    if (this.#expecting.is === "Nothing" && this.#left > maxHeadBytes) {
       throw new MalformedMessage(400, "too much was sent ahead")
     }
   }
@@ -71,7 +80,11 @@ export class MessageReader {
 
   /** True when nothing came that has not been read. */
   get drained(): boolean {
-    return this.#pending.length === 0
+    return this.#left === 0
+  }
+
+  get #left(): number {
+    return this.#pending.length - this.#at
   }
 
   #read(): void {
@@ -92,8 +105,9 @@ export class MessageReader {
       case "Head": {
         const head = this.#takeUntil("\r\n\r\n", maxHeadBytes)
         if (head === undefined) return false
-        const [startLine = "", ...lines] = head.split("\r\n")
-        this.#frame(this.#sink.head(startLine, parseFields(lines), lines))
+        const lines = head.split("\r\n")
+        const startLine = lines.shift() ?? ""
+        this.#frame(this.#sink.head(startLine, lines))
         return true
       }
       case "Length": {
@@ -102,8 +116,8 @@ export class MessageReader {
           else this.#end(noFields)
           return true
         }
-        if (this.#pending.length === 0) return false
-        const piece = this.#take(Math.min(expecting.left, this.#pending.length))
+        if (this.drained) return false
+        const piece = this.#take(Math.min(expecting.left, this.#left))
         expecting.left -= piece.length
         this.#sink.data(piece)
         return true
@@ -118,7 +132,7 @@ export class MessageReader {
         return true
       }
       case "ChunkEnd": {
-        if (this.#pending.length < 2) return false
+        if (this.#left < 2) return false
         if (this.#take(2).toString("latin1") !== "\r\n") {
           throw new MalformedMessage(400, "a chunk is longer than it said")
         }
@@ -126,15 +140,15 @@ export class MessageReader {
         return true
       }
       case "Trailers": {
-        if (this.#pending.length < 2) return false
-        const none = this.#pending[0] === 13 && this.#pending[1] === 10
+        if (this.#left < 2) return false
+        const none = this.#pending[this.#at] === 13 && this.#pending[this.#at + 1] === 10
         const block = none ? this.#take(2) && "" : this.#takeUntil("\r\n\r\n", maxHeadBytes)
         if (block === undefined) return false
-        this.#end(block === "" ? noFields : parseFields(block.split("\r\n")))
+        this.#end(block === "" ? noFields : readFields(block.split("\r\n")))
         return true
       }
       case "Close":
-        if (this.#pending.length > 0) this.#sink.data(this.#take(this.#pending.length))
+        if (!this.drained) this.#sink.data(this.#take(this.#left))
         return false
       case "Nothing":
         return false
@@ -153,38 +167,39 @@ export class MessageReader {
   }
 
   #take(length: number): Buffer {
-    const taken = this.#pending.subarray(0, length)
-    this.#pending = this.#pending.subarray(length)
-    return taken
+    const from = this.#at
+    this.#at += length
+    return this.#pending.subarray(from, this.#at)
   }
 
   #takeUntil(mark: string, maxBytes: number): string | undefined {
-    const end = this.#pending.indexOf(mark, 0, "latin1")
+    const from = this.#at
+    const end = this.#pending.indexOf(mark, from, "latin1")
     // Whoever ends lines with a line feed alone would wait for ever.
-    if (end === -1 && hasBareLineFeed(this.#pending)) throw new MalformedMessage(400, "a line ends without CR")
-    if (end > maxBytes || (end === -1 && this.#pending.length > maxBytes)) {
+    if (end === -1 && this.#hasBareLineFeed()) throw new MalformedMessage(400, "a line ends without CR")
+    if (end - from > maxBytes || (end === -1 && this.#left > maxBytes)) {
       throw new MalformedMessage(431, "a head is too long")
     }
     if (end === -1) return undefined
-    const text = this.#pending.toString("latin1", 0, end)
-    this.#pending = this.#pending.subarray(end + mark.length)
-    return text
+    this.#at = end + mark.length
+    return this.#pending.toString("latin1", from, end)
+  }
+
+  #hasBareLineFeed(): boolean {
+    const at = this.#pending.indexOf(10, this.#at)
+    return at === this.#at || (at > this.#at && this.#pending[at - 1] !== 13)
   }
 }
 
-const hasBareLineFeed = (bytes: Buffer): boolean => {
-  const at = bytes.indexOf(10)
-  return at === 0 || (at > 0 && bytes[at - 1] !== 13)
-}
+const fieldName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 
-const parseFields = (lines: ReadonlyArray<string>): Fields => {
+/** Names in lower case; the last of several equal ones. */
+export const readFields = (lines: ReadonlyArray<string>): Fields => {
   const fields = new Map<string, string>()
   for (const line of lines) {
     const colon = line.indexOf(":")
     const name = line.slice(0, colon)
-    if (colon <= 0 || !/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name)) {
-      throw new MalformedMessage(400, "a header field is malformed")
-    }
+    if (colon <= 0 || !fieldName.test(name)) throw new MalformedMessage(400, "a header field is malformed")
     fields.set(name.toLowerCase(), line.slice(colon + 1).trim())
   }
   return fields

@@ -5,7 +5,8 @@ import {
   framingOf,
   keepsAlive,
   MalformedMessage,
-  MessageReader
+  MessageReader,
+  readFields
 } from "../http/MessageReader.ts"
 import type { HttpHead, HttpResponse } from "./HttpClient.ts"
 
@@ -19,7 +20,7 @@ export class ResponseReader {
   readonly #receive: Receive | undefined
   #receiver: ((piece: Buffer) => void) | undefined
   readonly #reader = new MessageReader({
-    head: (startLine, fields) => this.#begin(startLine, fields),
+    head: (startLine, lines) => this.#begin(startLine, readFields(lines)),
     data: (piece) => this.#keep(piece),
     end: () => {
       this.#complete = true

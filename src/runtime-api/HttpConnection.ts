@@ -10,7 +10,8 @@ import {
   framingOf,
   keepsAlive,
   MalformedMessage,
-  MessageReader
+  MessageReader,
+  readFields
 } from "../http/MessageReader.ts"
 import type { ByteStream, ByteStreamUser } from "../net/ByteStream.ts"
 
@@ -79,7 +80,7 @@ export class HttpConnection implements ByteStreamUser {
       resume: () => stream.resume()
     }
     this.#reader = new MessageReader({
-      head: (startLine, fields) => this.#begin(startLine, fields),
+      head: (startLine, lines) => this.#begin(startLine, readFields(lines)),
       data: (piece) => this.#receiver?.data(piece),
       end: (trailers) => {
         this.#isRead = true
