@@ -1,6 +1,7 @@
 /**
  * Accepting asynchronous events beside bare SQLite: rows of the same bytes, committed in batches of the same size with the
- * same settings, on the same disk, in turns.
+ * same settings, on the same disk, in turns. The bare side makes the same ids, and knows beforehand what a batch is: it
+ * has nobody to answer, no queue, no limit and no count.
  */
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -15,7 +16,7 @@ import { CodeFolder, FunctionConfig } from "../src/domain/FunctionConfig.ts"
 import { FunctionName } from "../src/domain/FunctionName.ts"
 import type { Invocation } from "../src/domain/Invocation.ts"
 import { AsyncInvoker } from "../src/invoke/AsyncInvoker.ts"
-import { EventStore } from "../src/invoke/async/EventStore.ts"
+import { EventStore, laneOf } from "../src/invoke/async/EventStore.ts"
 import { lambdaRetries, layer } from "../src/invoke/async/SqliteAsyncInvoker.ts"
 import { LambdaInvoker } from "../src/invoke/LambdaInvoker.ts"
 import { FunctionRegistry } from "../src/registry/FunctionRegistry.ts"
@@ -70,16 +71,15 @@ const queue = (path: string, invoke: Effect.Effect<{ payload: Uint8Array; execut
     )
   )
 
+/** How one event is given to the queue; until it is on the disk. */
+type Give = (invocation: Invocation) => Promise<void>
+
 /** Events per second of `callers` that each wait for their answer before they send the next, and until all is `done`. */
-const accept = async (
-  enqueue: AsyncInvoker["Service"]["enqueue"],
-  events: number,
-  done = () => true
-): Promise<number> => {
+const accept = async (give: Give, events: number, done = () => true): Promise<number> => {
   let left = events
   const begun = performance.now()
   const caller = async () => {
-    while (left-- > 0) await Effect.runPromise(enqueue(invocation()))
+    while (left-- > 0) await give(invocation())
   }
   await Promise.all(Array.from({ length: callers }, caller))
   while (!done()) await new Promise((next) => setImmediate(next))
@@ -114,7 +114,8 @@ const bareStore = (database: SqlDatabase, store: EventStore, events: number) => 
   for (let done = 0; done < events; done += callers) {
     database.transaction(() => {
       for (let nth = done; nth < Math.min(done + callers, events); nth++) {
-        store.insert({ invocation: invocation(), acceptedMillis: Date.now(), dueMillis: Date.now() }, false)
+        const given = invocation()
+        store.insert(given, laneOf(given), Date.now(), false)
       }
     })
   }
@@ -130,10 +131,17 @@ export const events: Bench = {
     const scope = Scope.makeUnsafe()
     const open = async (file: string, invoke: Parameters<typeof queue>[1]) => {
       const context = await Effect.runPromise(Scope.provide(Layer.build(queue(join(folder, file), invoke)), scope))
-      return Context.get(context, AsyncInvoker).enqueue
+      const { accept, enqueue } = Context.get(context, AsyncInvoker)
+      const plainly: Give = (invocation) =>
+        new Promise((resolve, reject) =>
+          accept?.(invocation, (error) => (error === undefined ? resolve() : reject(error)))
+        )
+      const byFiber: Give = (invocation) => Effect.runPromise(enqueue(invocation))
+      return { plainly, byFiber }
     }
-    // Of the first, nothing ends: what it takes is all it does. Of the second, each event is run and forgotten as well.
+    // Of the first two, nothing ends: what they take is all they do. Of the third, each event is run and forgotten as well.
     const storing = await open("storing.db", Effect.never)
+    const fibers = await open("fibers.db", Effect.never)
     const running = await open("running.db", Effect.succeed({ payload: new Uint8Array(), executedVersion: "$LATEST" }))
     const sameDatabase = await Effect.runPromise(Scope.provide(openDatabase(join(folder, "same.db")), scope))
     const sameStore = await Effect.runPromise(EventStore.make(sameDatabase))
@@ -142,15 +150,24 @@ export const events: Bench = {
     try {
       const rates = await inTurns(rounds, {
         bare: bare(join(folder, "bare.db"), count),
-        storing: () => accept(storing, count),
+        storing: () => accept(storing.plainly, count),
         same: bareStore(sameDatabase, sameStore, count),
-        running: () => accept(running, count, isEmpty)
+        byFiber: () => accept(fibers.byFiber, count),
+        running: () => accept(running.plainly, count, isEmpty)
       })
       const accepted = { unit: "/s", digits: 0, ours: rates.storing }
       const [same, fourColumns] = ["bare SQLite, the queue's table and indexes", "bare SQLite, a table of four columns"]
       return [
         { what: "accepted per second", against: same, ...accepted, theirs: rates.same, bar: { least: 0.7 } },
         { what: "accepted per second, beside a plainer table", against: fourColumns, ...accepted, theirs: rates.bare },
+        {
+          what: "accepted per second, with a fiber for each",
+          against: same,
+          unit: "/s",
+          digits: 0,
+          ours: rates.byFiber,
+          theirs: rates.same
+        },
         {
           what: "accepted, run ten at a time by a function that takes no time, and removed",
           against: same,

@@ -34,6 +34,9 @@ export interface Occasion {
   readonly dueMillis: number
 }
 
+/** Hears what became of an event that was given: nothing to be said where it is sure to run. Does not throw. */
+export type Settle = (error?: EventQueueFull | EventNotStored) => void
+
 export class AsyncInvoker extends Context.Service<
   AsyncInvoker,
   {
@@ -42,6 +45,11 @@ export class AsyncInvoker extends Context.Service<
      * after. Interrupting it leaves open whether the event was taken. After a failure it was not.
      */
     readonly enqueue: (invocation: Invocation) => Effect.Effect<void, EventQueueFull | EventNotStored>
+    /**
+     * `enqueue` without a fiber, which costs as much as all else but the disk: `settle` is called once, with why the event
+     * was not taken if it was not, and before this returns where that is known at once. Absent where there is no such way.
+     */
+    readonly accept?: (invocation: Invocation, settle: Settle) => void
     /**
      * The same, unless the event of this occasion or of a later one with the same key was taken before, by whichever
      * process: then it answers false. That is written down together with the event.

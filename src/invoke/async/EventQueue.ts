@@ -10,7 +10,6 @@ import {
   type DeliveryKind,
   type EventStore,
   laneOf,
-  type NewEvent,
   type Outcome,
   type QueuedEvent,
   type Selection
@@ -37,6 +36,9 @@ export interface EventQueueOptions {
   /** What must be written cannot be: `retry` is to be called in a while. */
   readonly stuck: (cause: unknown) => void
 }
+
+/** Of an event that was given: why it was not taken, if that is an error, and whether it was. */
+export type Accepted = (error: EventQueueFull | EventNotStored | undefined, isTaken: boolean) => void
 
 /** What is to be told of an event that has ended. */
 export interface Telling {
@@ -110,18 +112,13 @@ export class EventQueue {
    * `settle` is called once it is on the disk, or with why it is not; `isTaken` is false also where the event of its occasion was
    * taken before.
    */
-  accept(
-    invocation: Invocation,
-    settle: (error: EventQueueFull | EventNotStored | undefined, isTaken: boolean) => void,
-    occasion?: Occasion
-  ): void {
+  accept(invocation: Invocation, settle: Accepted, occasion?: Occasion): void {
     if (this.#room <= 0) {
       settle(new EventQueueFull({ maxEvents: this.#options.maxEvents }), false)
       return
     }
     this.#arriving++
     const nowMillis = this.#options.now()
-    const event: NewEvent = { invocation, acceptedMillis: nowMillis, dueMillis: nowMillis }
     const lane = laneOf(invocation)
     const isFirst = this.#lanes.admit(this.#lane(lane), nowMillis)
     let id = 0
@@ -130,7 +127,7 @@ export class EventQueue {
       bytes: invocation.payload.length,
       apply: () => {
         isTaken = occasion === undefined || this.#store.note(occasion)
-        if (isTaken) id = this.#store.insert(event, isFirst)
+        if (isTaken) id = this.#store.insert(invocation, lane, nowMillis, isFirst)
       },
       done: () => {
         this.#arriving--
@@ -140,8 +137,10 @@ export class EventQueue {
           return
         }
         this.#events++
-        if (isFirst) this.#options.begin({ ...event, id, attempts: 0, throttles: 0 })
-        else this.#queued(lane, nowMillis)
+        if (isFirst) {
+          const dueMillis = nowMillis
+          this.#options.begin({ id, invocation, acceptedMillis: nowMillis, dueMillis, attempts: 0, throttles: 0 })
+        } else this.#queued(lane, nowMillis)
         settle(undefined, true)
       },
       failed: (cause) => {
@@ -178,7 +177,7 @@ export class EventQueue {
         this.#store.remove(event.id)
         if (outcome === undefined) return
         for (const invocation of outcome.telling.invocations) {
-          this.#store.insert({ invocation, acceptedMillis: nowMillis, dueMillis: nowMillis }, false)
+          this.#store.insert(invocation, laneOf(invocation), nowMillis, false)
         }
         this.#addOutcome(outcome.value, outcome.telling, nowMillis)
       },

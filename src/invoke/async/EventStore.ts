@@ -18,16 +18,12 @@ export interface Answer {
   readonly functionError?: "Unhandled"
 }
 
-/** An event before it is written. */
-export interface NewEvent {
+export interface QueuedEvent {
+  /** Grows in the order of acceptance. */
+  readonly id: number
   readonly invocation: Invocation
   readonly acceptedMillis: number
   readonly dueMillis: number
-}
-
-export interface QueuedEvent extends NewEvent {
-  /** Grows in the order of acceptance. */
-  readonly id: number
   /** How many times the function has run to an answer. */
   readonly attempts: number
   /** How many times in a row it was not run. */
@@ -150,18 +146,20 @@ export class EventStore {
 
   static readonly make = (database: SqlDatabase) => Effect.map(database.prepare(tables), () => new EventStore(database))
 
-  /** `isRunning`: its caller begins with it as soon as it is written. Answers with its id. */
-  insert({ acceptedMillis, dueMillis, invocation }: NewEvent, isRunning: boolean): number {
+  /**
+   * Of an event that is due as it comes, and belongs into `lane`. `isRunning`: its caller begins with it as soon as it is
+   * written. Answers with its id.
+   */
+  insert(invocation: Invocation, lane: string, acceptedMillis: number, isRunning: boolean): number {
     const id = ++this.#lastEvent
     this.#database.run(
       `INSERT INTO events
-         (id, lane, due, running, attempts, throttles, accepted, request_id, trace_id, client_context, payload)
-       VALUES (?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?)`,
+         (id, lane, due, accepted, running, attempts, throttles, request_id, trace_id, client_context, payload)
+       VALUES (?1, ?2, ?3, ?3, ?4, 0, 0, ?5, ?6, ?7, ?8)`,
       id,
-      laneOf(invocation),
-      dueMillis,
-      isRunning ? 1 : 0,
+      lane,
       acceptedMillis,
+      isRunning ? 1 : 0,
       invocation.requestId,
       invocation.traceId,
       invocation.clientContext ?? null,

@@ -16,7 +16,7 @@ import { LambdaInvoker } from "../LambdaInvoker.ts"
 import * as Alarm from "./Alarm.ts"
 import * as Deliveries from "./Deliveries.ts"
 import type { DestinationOptions } from "./Destination.ts"
-import { EventQueue, type Pace } from "./EventQueue.ts"
+import { type Accepted, EventQueue, type Pace } from "./EventQueue.ts"
 import {
   type Answer,
   type Condition,
@@ -297,21 +297,29 @@ const make = Effect.fnUntraced(function* (options: SqliteAsyncOptions) {
       }
     })
 
-  const accept = (invocation: Invocation, occasion?: Occasion) =>
+  const accept = (invocation: Invocation, settle: Accepted, occasion?: Occasion): void =>
+    queue.accept(
+      invocation,
+      (error, isTaken) => {
+        if (isTaken || error !== undefined) count(invocation.functionName, isTaken ? "accepted" : "refused")
+        settle(error, isTaken)
+      },
+      occasion
+    )
+
+  const enqueue = (invocation: Invocation, occasion?: Occasion) =>
     Effect.callback<boolean, EventQueueFull | EventNotStored>((resume) =>
-      queue.accept(
+      accept(
         invocation,
-        (error, isTaken) => {
-          if (isTaken || error !== undefined) count(invocation.functionName, isTaken ? "accepted" : "refused")
-          resume(error === undefined ? Effect.succeed(isTaken) : Effect.fail(error))
-        },
+        (error, isTaken) => resume(error === undefined ? Effect.succeed(isTaken) : Effect.fail(error)),
         occasion
       )
     )
 
   return Context.make(AsyncInvoker, {
-    enqueue: (invocation) => Effect.asVoid(accept(invocation)),
-    enqueueOnce: (occasion, invocation) => accept(invocation, occasion),
+    enqueue: (invocation) => Effect.asVoid(enqueue(invocation)),
+    accept,
+    enqueueOnce: (occasion, invocation) => enqueue(invocation, occasion),
     drain: Effect.andThen(
       Effect.sync(() => queue.stop()),
       FiberSet.awaitEmpty(running)

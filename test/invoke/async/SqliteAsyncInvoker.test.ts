@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage } from "node:http"
 import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { DatabaseSync } from "node:sqlite"
 import { it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Logger, Queue } from "effect"
 import { TestClock } from "effect/testing"
@@ -23,7 +24,7 @@ import {
   throttled,
   turns
 } from "../../support/asyncInvoking.ts"
-import { functionConfig, hello } from "../../support/functions.ts"
+import { functionConfig, hello, invocation } from "../../support/functions.ts"
 
 const folders: Array<string> = []
 const newFolder = () => {
@@ -222,6 +223,40 @@ describe("an asynchronous event", () => {
         requestContext: { requestId: "id-1", condition: "RetriesExhausted", approximateInvokeCount: 0 }
       })
       expect(told?.traceId).toMatch(/;Lineage=1:[0-9a-f]{8}:0$/)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("is on the disk when a caller without a fiber is told that it was taken, and no sooner", () => {
+    const path = join(newFolder(), "events.db")
+    const { attempts, layer } = asyncInvoking({ invoke: () => Effect.never, options: { path } })
+    const stored = () => {
+      const database = new DatabaseSync(path, { readOnly: true })
+      try {
+        return database.prepare("SELECT request_id FROM events").all().length
+      } finally {
+        database.close()
+      }
+    }
+    return Effect.gen(function* () {
+      const { accept } = yield* AsyncInvoker
+      const seen = yield* Effect.callback<ReadonlyArray<unknown>>((resume) => {
+        let isBack = false
+        accept?.(invocation({ requestId: "id-1" }), (error) => resume(Effect.succeed([error, isBack, stored()])))
+        isBack = true
+      })
+      expect(seen).toEqual([undefined, true, 1])
+      expect((yield* Queue.take(attempts)).requestId).toBe("id-1")
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("is refused a caller without a fiber before its call returns, while as many wait as may", () => {
+    const { layer } = asyncInvoking({ invoke: () => Effect.never, options: { maxEvents: 1 } })
+    return Effect.gen(function* () {
+      yield* enqueue("id-1")
+      const { accept } = yield* AsyncInvoker
+      const told: Array<string | undefined> = []
+      accept?.(invocation({ requestId: "id-2" }), (error) => told.push(error?._tag))
+      expect(told).toEqual(["EventQueueFull"])
     }).pipe(Effect.provide(layer))
   })
 
