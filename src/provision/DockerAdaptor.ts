@@ -5,7 +5,7 @@
 import { Agent } from "node:http"
 import { availableParallelism } from "node:os"
 import type { Readable } from "node:stream"
-import Docker from "dockerode"
+import type Docker from "dockerode"
 import { Context, Duration, Effect, Fiber, Layer, Schema, type Scope, Semaphore, Stream } from "effect"
 import type { ContainerLog, LogLine } from "./ContainerLog.ts"
 import { cgroupFreezer } from "./cgroupFreezer.ts"
@@ -427,22 +427,36 @@ const connect = (host: string) =>
       agent,
       ...endpoint
     }
-    // The types know optional settings, not the undefined that keeps the environment out.
-    const docker = yield* Effect.try({
-      try: () => {
-        const engine = new Docker(settings as Docker.DockerOptions)
-        readWholeAnswers(engine.modem)
-        return engine
-      },
-      catch: (cause) => cause
-    }).pipe(
-      Effect.match({
-        onFailure: (cause) => unusable(`DOCKER_HOST cannot be used: ${String(cause)}`, cause),
-        onSuccess: (engine) => Effect.succeed(engine)
-      })
-    )
+    let made: Docker | undefined
+    const make = (Engine: typeof Docker): Docker => {
+      // The types know optional settings, not the undefined that keeps the environment out.
+      const engine = new Engine(settings as Docker.DockerOptions)
+      readWholeAnswers(engine.modem)
+      return engine
+    }
+    const docker = Effect.suspend(() => {
+      if (made !== undefined) return Effect.succeed(made)
+      return Effect.flatMap(dockerode, (Engine) =>
+        Effect.try({
+          // Several may have waited for it.
+          try: () => (made ??= make(Engine)),
+          catch: (cause) =>
+            new DockerUnavailable({
+              operation: "connect",
+              detail: `DOCKER_HOST cannot be used: ${String(cause)}`,
+              cause
+            })
+        })
+      )
+    })
     return { address: host, docker }
   })
+
+/**
+ * Loaded when an engine is first asked, since with all that it comes with it is a seventh of Irori's memory and of the
+ * time to its start, which those who run functions as processes can do without.
+ */
+const dockerode = Effect.promise(() => import("dockerode").then((module) => module.default))
 
 /** For requests to which dockerode's own methods pass no signal. */
 const dial = (engine: Docker, path: string, abortSignal: AbortSignal): Promise<unknown> =>
