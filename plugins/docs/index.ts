@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises"
 import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
 import { type AnyElysia, Elysia } from "elysia"
-import { type ApiDescription, type OpenApiDocument, openApiDocument } from "./openApi.ts"
+import type { ApiDescription, OpenApiDocument } from "./openApi.ts"
 import { page, startScript, style } from "./page.ts"
 
 export interface DocumentedApi {
@@ -18,9 +18,16 @@ export interface DocumentedApi {
 /** The first of `apis` is the one that the page opens with; `root` is what clients see in front of every path. */
 export const docs = (apis: ReadonlyArray<DocumentedApi>, root = "") => {
   const documents = new Map<string, Promise<OpenApiDocument>>()
-  /** Made when first asked for: the routes are all there by then, and do not change. */
+  /**
+   * Made when first asked for: the routes are all there by then, and do not change. What it takes to make one, the
+   * plugin for the most part, is not in memory before.
+   */
   const documentOf = ({ name, app, description }: DocumentedApi) => {
-    const made = documents.get(name) ?? openApiDocument(app, description).then((document) => behind(root, document))
+    const made =
+      documents.get(name) ??
+      import("./openApi.ts")
+        .then(({ openApiDocument }) => openApiDocument(app, description))
+        .then((document) => behind(root, document))
     documents.set(name, made)
     return made
   }

@@ -13,6 +13,12 @@ export const schemaComponents = (
   return components
 }
 
+/**
+ * `inlineSchema` where a route describes itself: worked out when the document is made. Most servers are never asked for
+ * one, and what it takes to know every schema as JSON is megabytes.
+ */
+export const laterSchema = (schema: Schema.Constraint) => () => inlineSchema(schema)
+
 /** Without names: for a parameter or a body that is described where it stands. */
 export const inlineSchema = (schema: Schema.Constraint): JsonSchema.JsonSchema => {
   const { root, definitions } = openApiSchema(schema)

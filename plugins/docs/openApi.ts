@@ -61,7 +61,8 @@ interface Hooks {
  * What a route says of itself, and where it says nothing of its body or query, the schemas that check them. Elysia
  * types operations by OpenAPI 3.0, whose schemas are not those of 3.1.
  */
-const operation = ({ detail = {}, body, query }: Hooks): DocumentDecoration => {
+const operation = ({ detail: given = {}, body, query }: Hooks): DocumentDecoration => {
+  const detail = workedOut(given)
   const described: Record<string, unknown> = {
     ...detail,
     parameters: detail.parameters ?? queryParameters(query),
@@ -71,6 +72,17 @@ const operation = ({ detail = {}, body, query }: Hooks): DocumentDecoration => {
     described.requestBody = { required: true, content: { "application/json": { schema: inlineSchema(body) } } }
   }
   return described
+}
+
+/** Functions in a description are what it leaves until it is asked for. */
+const workedOut = <A>(described: A): A => {
+  const walk = (value: unknown): unknown => {
+    if (typeof value === "function") return walk(value())
+    if (Array.isArray(value)) return value.map(walk)
+    if (typeof value !== "object" || value === null) return value
+    return Object.fromEntries(Object.entries(value).map(([key, child]) => [key, walk(child)]))
+  }
+  return walk(described) as A
 }
 
 const queryParameters = (query: unknown): ReadonlyArray<unknown> => {

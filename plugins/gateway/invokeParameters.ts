@@ -1,7 +1,7 @@
 /** The parameters that both kinds of Invoke have, as the API document tells of them. */
 import type { Schema } from "effect"
 import { maxFunctionNameLength, maxQualifierLength } from "../../src/domain/FunctionReference.ts"
-import { inlineSchema } from "../docs/jsonSchema.ts"
+import { laterSchema } from "../docs/jsonSchema.ts"
 import { maxClientContextBytes } from "./clientContext.ts"
 import { LogType } from "./readInvocation.ts"
 
@@ -27,13 +27,13 @@ export const invokeParameters = (invocationType: {
     in: "header",
     name: "X-Amz-Invocation-Type",
     description: invocationType.description,
-    schema: inlineSchema(invocationType.schema)
+    schema: laterSchema(invocationType.schema)
   },
   {
     in: "header",
     name: "X-Amz-Log-Type",
     description: "`Tail` asks for the end of the invocation's log. An `Event` has none to tell.",
-    schema: inlineSchema(LogType)
+    schema: laterSchema(LogType)
   },
   {
     in: "header",

@@ -21,10 +21,10 @@ import {
   ResumeResponse,
   SyncResponse
 } from "../../src/provision/ManagerProtocol.ts"
-import { inlineSchema } from "../docs/jsonSchema.ts"
+import { laterSchema } from "../docs/jsonSchema.ts"
 
 export const json = (schema: Schema.Constraint, example: unknown) => ({
-  "application/json": { schema: inlineSchema(Schema.toCodecJson(schema)), example }
+  "application/json": { schema: laterSchema(Schema.toCodecJson(schema)), example }
 })
 
 export const failure = (description: string, example: typeof ManagerError.Type) => ({
@@ -32,51 +32,51 @@ export const failure = (description: string, example: typeof ManagerError.Type) 
   content: json(ManagerError, example)
 })
 
-const workerExample: (typeof SyncResponse.Type)["containers"][number] = Schema.decodeUnknownSync(
-  Schema.toCodecJson(SyncResponse)
-)({
-  containers: [
-    {
-      id: "lambda-echo-2633d28a",
-      name: "lambda-echo-2633d28a",
-      ip_address: "172.17.0.1",
-      port: 41233,
-      created_at: 1768212000,
-      last_used_at: 1768212030.5,
-      status: "running",
-      function_name: "echo",
-      version: "$LATEST",
-      transport: "runtime-api",
-      fingerprint: "f3d9cdaac29046c0",
-      gateway: "4f0a8a1e0f0d"
-    }
-  ]
-}).containers[0]!
+const workerExample = (): (typeof SyncResponse.Type)["containers"][number] =>
+  Schema.decodeUnknownSync(Schema.toCodecJson(SyncResponse))({
+    containers: [
+      {
+        id: "lambda-echo-2633d28a",
+        name: "lambda-echo-2633d28a",
+        ip_address: "172.17.0.1",
+        port: 41233,
+        created_at: 1768212000,
+        last_used_at: 1768212030.5,
+        status: "running",
+        function_name: "echo",
+        version: "$LATEST",
+        transport: "runtime-api",
+        fingerprint: "f3d9cdaac29046c0",
+        gateway: "4f0a8a1e0f0d"
+      }
+    ]
+  }).containers[0]!
 
-const functionExample = Schema.encodeSync(Schema.toCodecJson(FunctionConfig))(
-  new FunctionConfig({
-    name: FunctionName.make("echo"),
-    version: "$LATEST",
-    code: new CodeFolder({ path: "/srv/functions/echo" }),
-    runtime: "nodejs22.x",
-    handler: "index.handler",
-    environment: { GREETING: "hello" },
-    timeout: Duration.seconds(3),
-    memoryMegabytes: 128,
-    transport: "runtime-api",
-    maxCapacity: 4,
-    minCapacity: 0,
-    acquireTimeout: Duration.seconds(5),
-    maxQueued: 1000,
-    idleTimeout: Duration.minutes(5)
-  })
-)
+const functionExample = () =>
+  Schema.encodeSync(Schema.toCodecJson(FunctionConfig))(
+    new FunctionConfig({
+      name: FunctionName.make("echo"),
+      version: "$LATEST",
+      code: new CodeFolder({ path: "/srv/functions/echo" }),
+      runtime: "nodejs22.x",
+      handler: "index.handler",
+      environment: { GREETING: "hello" },
+      timeout: Duration.seconds(3),
+      memoryMegabytes: 128,
+      transport: "runtime-api",
+      maxCapacity: 4,
+      minCapacity: 0,
+      acquireTimeout: Duration.seconds(5),
+      maxQueued: 1000,
+      idleTimeout: Duration.minutes(5)
+    })
+  )
 
 const body = (schema: Schema.Constraint, examples: Readonly<Record<string, unknown>>) => ({
   required: true,
   content: {
     "application/json": {
-      schema: inlineSchema(Schema.toCodecJson(schema)),
+      schema: laterSchema(Schema.toCodecJson(schema)),
       examples: Object.fromEntries(Object.entries(examples).map(([name, value]) => [name, { value }]))
     }
   }
