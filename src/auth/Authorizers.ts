@@ -5,7 +5,6 @@ import { makeFunctionAuthorizer } from "./FunctionAuthorizer.ts"
 import { authorizeSigned, type SignatureOptions } from "./IamAuthorizer.ts"
 import { headerOf } from "./identity.ts"
 import { JwksCache } from "./JwksCache.ts"
-import { authorizeToken } from "./JwtAuthorizer.ts"
 import { forbidden, limitExceeded, tooManyRequests } from "./refusals.ts"
 import { SignIn } from "./SignIn.ts"
 import { authorizeSignedIn } from "./SignInAuthorizer.ts"
@@ -27,7 +26,7 @@ export const layer = (options: AuthorizersOptions) =>
             case "sign-in":
               return authorizeSignedIn(signIn, call)
             case "jwt":
-              return authorizeToken(keys, authorizer, call)
+              return Effect.flatMap(jwtAuthorizer, ({ authorizeToken }) => authorizeToken(keys, authorizer, call))
             case "lambda":
               return askFunction(authorizer, call)
             case "iam":
@@ -46,6 +45,9 @@ export const layer = (options: AuthorizersOptions) =>
       })
     })
   )
+
+/** Not in memory where no route asks for a token of an issuer. */
+const jwtAuthorizer = Effect.promise(() => import("./JwtAuthorizer.ts"))
 
 const refusalOf = ({ api }: RouteCall, { kind, reason }: UsageRefused): CallRefused => {
   switch (kind) {

@@ -3,7 +3,7 @@
  * the keys as they were. What a token says is not its business.
  */
 import { Clock, Context, Deferred, Effect, Layer, Schema } from "effect"
-import { type CryptoKey, createLocalJWKSet, type JSONWebKeySet, type LocalJWKSet } from "jose"
+import type { CryptoKey, JSONWebKeySet, LocalJWKSet } from "jose"
 import { isRecord } from "../domain/json.ts"
 
 /** No keys of the issuer were ever read. */
@@ -139,6 +139,8 @@ const readKeys = async (
   const uri = isRecord(discovered) ? discovered.jwks_uri : undefined
   const published = await fetchJson(typeof uri === "string" ? uri : `${base}/.well-known/jwks.json`, signal)
   if (!isKeySet(published)) throw new Error("what is there is no key set")
+  // Not in memory where no issuer is asked.
+  const { createLocalJWKSet } = await import("jose")
   const ids = published.keys.map(({ kid }) => kid).filter((kid) => typeof kid === "string")
   return { keys: createLocalJWKSet(published), ids: new Set(ids) }
 }

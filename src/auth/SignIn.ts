@@ -4,7 +4,6 @@
  */
 import { createHash, timingSafeEqual } from "node:crypto"
 import { Clock, Context, Duration, Effect, Layer, Schema } from "effect"
-import { jwtVerify, SignJWT } from "jose"
 
 export interface SignInOptions {
   /** What programs show before they may try a password. */
@@ -45,19 +44,22 @@ export class SignIn extends Context.Service<
         if (!isSame(givenPassword, password) || !isUser) return yield* new PasswordWrong()
         const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
         const claims = { sub: user, exp: now + Math.floor(Duration.toSeconds(life)), iat: now }
-        return yield* Effect.promise(() =>
-          new SignJWT(claims).setProtectedHeader({ alg: "HS256", typ: "JWT" }).sign(key)
-        )
+        return yield* Effect.promise(async () => {
+          const { SignJWT } = await jose()
+          return new SignJWT(claims).setProtectedHeader({ alg: "HS256", typ: "JWT" }).sign(key)
+        })
       }),
       verify: Effect.fnUntraced(function* (token) {
         const now = yield* Clock.currentTimeMillis
         const { payload } = yield* Effect.tryPromise({
-          try: () =>
-            jwtVerify(token, key, {
+          try: async () => {
+            const { jwtVerify } = await jose()
+            return jwtVerify(token, key, {
               algorithms: ["HS256"],
               requiredClaims: ["sub", "exp"],
               currentDate: new Date(now)
-            }),
+            })
+          },
           catch: (cause) => new TokenInvalid({ reason: cause instanceof Error ? cause.message : String(cause) })
         })
         const { iat, sub } = payload
@@ -75,6 +77,9 @@ export class SignIn extends Context.Service<
     verify: () => Effect.fail(new TokenInvalid({ reason: "no sign-in is set up" }))
   })
 }
+
+/** Not in memory where nobody signs in. */
+const jose = () => import("jose")
 
 const digest = (text: string) => createHash("sha256").update(text).digest()
 

@@ -3,7 +3,7 @@
  * the folder it is unpacked to. Writing is `unpackZip`'s.
  */
 import { posix } from "node:path"
-import { type Entry, fromBufferPromise, type ZipFile } from "yauzl"
+import type { Entry, ZipFile } from "yauzl"
 
 export interface ZipLimits {
   readonly maxEntries: number
@@ -39,6 +39,8 @@ export interface ZipDirectory {
 
 /** Rejects with `ZipRefused`. */
 export const readZipDirectory = async (bytes: Uint8Array, limits: ZipLimits): Promise<ZipDirectory> => {
+  // Not in memory where no package comes.
+  const { fromBufferPromise } = await import("yauzl")
   const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const zip = await malformedIfFails(fromBufferPromise(whole, { strictFileNames: true }))
   if (zip.entryCount === 0) throw new ZipRefused("Empty", "there is nothing in it")
