@@ -3,7 +3,6 @@
  * is the library's.
  */
 import { Context, Effect, Layer, Metric } from "effect"
-import { PrometheusMetrics } from "effect/observability"
 import { FunctionBreaker, type FunctionCircuit } from "../invoke/FunctionBreaker.ts"
 import { PoolManager, type PoolStats } from "../pool/PoolManager.ts"
 import { Manager } from "../provision/Manager.ts"
@@ -26,6 +25,7 @@ export const layerGateway = Layer.effect(
     const registry = yield* FunctionRegistry
     const context = yield* Effect.context<never>()
     const prometheus = Effect.gen(function* () {
+      const format = yield* formats
       const stats = yield* pools.stats
       const circuits = yield* breaker.circuits
       const configs = yield* registry.list
@@ -34,7 +34,7 @@ export const layerGateway = Layer.effect(
       for (const { functionName } of [...problems, ...stats]) functions.add(functionName)
       keepOnly(context, functions)
       const known = circuits.filter(({ functionName }) => functions.has(functionName))
-      return (yield* PrometheusMetrics.format()) + formatGauges([...poolGauges(stats), ...circuitGauges(known)])
+      return format(context) + format(measured([...poolGauges(stats), ...circuitGauges(known)]))
     })
     return MetricsReport.of({ prometheus: Effect.provideContext(prometheus, context) })
   })
@@ -47,6 +47,7 @@ export const layerManager = Layer.effect(
     const manager = yield* Manager
     const context = yield* Effect.context<never>()
     const prometheus = Effect.gen(function* () {
+      const format = yield* formats
       const leases = yield* manager.list
       const byFunction = Map.groupBy(leases, ({ worker }) => worker.functionName)
       const gauges = [...byFunction].map(([functionName, workers]) => ({
@@ -55,19 +56,24 @@ export const layerManager = Layer.effect(
         labels: { function: functionName },
         value: workers.length
       }))
-      return (yield* PrometheusMetrics.format()) + formatGauges(gauges)
+      return format(context) + format(measured(gauges))
     })
     return MetricsReport.of({ prometheus: Effect.provideContext(prometheus, context) })
   })
 )
 
-/** Through the library, in a registry that is gone afterwards: so what is gone has no series left behind. */
-const formatGauges = (gauges: ReadonlyArray<Gauge>): string => {
+/** The library's format, whose module comes with an HTTP server: in memory from the first report on. */
+const formats = Effect.promise(() =>
+  import("effect/observability/PrometheusMetrics").then(({ formatUnsafe }) => formatUnsafe)
+)
+
+/** In a registry that is gone afterwards: so what is gone has no series left behind. */
+const measured = (gauges: ReadonlyArray<Gauge>): Context.Context<never> => {
   const context = Context.make(Metric.MetricRegistry, new Map())
   for (const { description, labels, name, value } of gauges) {
     Metric.gauge(name, { description, attributes: labels }).updateUnsafe(value, context)
   }
-  return PrometheusMetrics.formatUnsafe(context)
+  return context
 }
 
 /** Ends the series of functions that are gone; one that comes back begins anew, as after a restart. */

@@ -3,7 +3,7 @@
  * an image's: so the first container of each image is looked into, once it is made and before it starts.
  */
 import { Duration, Effect, Stream } from "effect"
-import { Tar } from "effect/encoding"
+import * as Tar from "effect/encoding/Tar"
 import { DockerAdaptor } from "./DockerAdaptor.ts"
 import { type DockerError, DockerTimedOut } from "./DockerError.ts"
 
