@@ -54,8 +54,7 @@ export const routed: Bench = {
           against: "Invoke, same server",
           ...rest,
           theirs: measured.invoked,
-          bar: { least: 0.75 },
-          note: "a server with routes reads requests as their clients wrote them (`IRORI_HTTP_SERVER`), for Invoke too"
+          bar: { least: 0.75 }
         },
         {
           what: "requests per second, 32 callers, beside a server without routes",

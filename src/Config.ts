@@ -40,7 +40,6 @@ const Choice = <const L extends ReadonlyArray<string>>(name: string, choices: L,
 const roles = ["all", "gateway", "manager"] as const
 const provisioners = ["auto", "docker", "process"] as const
 const pausers = ["auto", "engine"] as const
-const httpServers = ["auto", "exact", "fast"] as const
 const tlsModes = ["off", "development"] as const
 const logFormats = ["auto", "json", "pretty"] as const
 const logLevels = ["DEBUG", "INFO", "WARN", "WARNING", "ERROR"] as const
@@ -62,7 +61,6 @@ const settings = Config.all({
    * names of headers are in lower case and several of one name are joined. `auto` is exact where there are routes at
    * the start.
    */
-  httpServer: Choice("IRORI_HTTP_SERVER", httpServers, "auto"),
   /** Where clients see the paths behind a prefix: that prefix, as `/irori`. */
   rootPath: Config.schema(Schema.String.check(Schema.isPattern(/^(\/[\w.~-]+)*$/u)), "IRORI_ROOT_PATH").pipe(
     Config.withDefault("")
@@ -436,7 +434,6 @@ const choicesOf = (name: string): string | undefined => {
     IRORI_ROLE: roles,
     IRORI_PROVISIONER: provisioners,
     IRORI_PAUSE_BY: pausers,
-    IRORI_HTTP_SERVER: httpServers,
     IRORI_TLS: tlsModes,
     IRORI_LOG_FORMAT: logFormats,
     IRORI_MISSED_SCHEDULES: missedPolicies,

@@ -8,7 +8,8 @@ import { control } from "../plugins/control/index.ts"
 import { type DocumentedApi, docs } from "../plugins/docs/index.ts"
 import { gatewayDescription } from "../plugins/gateway/description.ts"
 import { functionUrl } from "../plugins/gateway/functionUrl.ts"
-import { type GatewayServices, gateway } from "../plugins/gateway/index.ts"
+import { type GatewayOptions, type GatewayServices, gateway } from "../plugins/gateway/index.ts"
+import { warmInvoke } from "../plugins/gateway/warmInvoke.ts"
 import { managerDescription } from "../plugins/manager/description.ts"
 import { isManagerPath, type ManagerServices, manager } from "../plugins/manager/index.ts"
 import { isLoopback, loadSettings, type Settings } from "./Config.ts"
@@ -16,7 +17,7 @@ import type { CodeLinks } from "./control/CodeLinks.ts"
 import { latest } from "./control/FunctionRecord.ts"
 import { FunctionStore } from "./control/FunctionStore.ts"
 import { greeting } from "./greeting.ts"
-import { listen } from "./http/HttpServer.ts"
+import { listen } from "./http/NetHttpServer.ts"
 import { withoutRoot } from "./http/rootPath.ts"
 import { certificateFiles, developmentCertificate, developmentCertificatePath } from "./http/ServerCertificate.ts"
 import { AsyncInvoker } from "./invoke/AsyncInvoker.ts"
@@ -41,18 +42,19 @@ const compose = Effect.fnUntraced(function* (settings: Settings, state: StateFol
     level: settings.logLevel
   })
   const owner = ownerOf(settings)
+  const gatewayOptions: GatewayOptions = {
+    owner,
+    maxPayloadBytes: settings.maxPayloadBytes,
+    maxEventBytes: settings.maxEventBytes,
+    ...(Option.isSome(settings.apiKey) ? { apiKey: settings.apiKey.value } : {}),
+    isForeign: isManagerPath,
+    proxies: settings.trustedProxies,
+    ...(settings.signIn === undefined ? {} : { signInPath: settings.signIn.path })
+  }
   const gatewayApi = (runtime: Runtime<GatewayServices | ControlServices | CodeLinks>): DocumentedApi => ({
     name: "gateway",
     title: "Lambda API",
-    app: gateway(runtime, {
-      owner,
-      maxPayloadBytes: settings.maxPayloadBytes,
-      maxEventBytes: settings.maxEventBytes,
-      ...(Option.isSome(settings.apiKey) ? { apiKey: settings.apiKey.value } : {}),
-      isForeign: isManagerPath,
-      proxies: settings.trustedProxies,
-      ...(settings.signIn === undefined ? {} : { signInPath: settings.signIn.path })
-    })
+    app: gateway(runtime, gatewayOptions)
       .use(control(runtime, { owner }))
       .use(code(runtime, owner))
       .use(
@@ -74,15 +76,16 @@ const compose = Effect.fnUntraced(function* (settings: Settings, state: StateFol
   switch (settings.role) {
     case "all": {
       const runtime = yield* build(Layer.provideMerge(layerAll(settings, state), log))
-      return { runtime, apis: [gatewayApi(runtime), managerApi(runtime)] }
+      const direct = warmInvoke(runtime, gatewayOptions)
+      return { runtime, apis: [gatewayApi(runtime), managerApi(runtime)], direct }
     }
     case "gateway": {
       const runtime = yield* build(Layer.provideMerge(layerGateway(settings, state), log))
-      return { runtime, apis: [gatewayApi(runtime)] }
+      return { runtime, apis: [gatewayApi(runtime)], direct: warmInvoke(runtime, gatewayOptions) }
     }
     case "manager": {
       const runtime = yield* build(Layer.provideMerge(layerManager(settings, state), log))
-      return { runtime, apis: [managerApi(runtime)] }
+      return { runtime, apis: [managerApi(runtime)], direct: undefined }
     }
   }
 })
@@ -95,13 +98,12 @@ const build = <R, E>(layer: Layer.Layer<R, E>) =>
 const start = Effect.fnUntraced(function* (settings: Settings) {
   const roles = settings.role === "all" ? (["gateway", "manager"] as const) : [settings.role]
   const state = yield* openStateFolder(settings.stateDir, roles)
-  const { apis, runtime } = yield* compose(settings, state)
+  const { apis, direct, runtime } = yield* compose(settings, state)
   const hasDocs = isLoopback(settings.host)
   const app = apis.reduce<AnyElysia>(
     (whole, api) => whole.use(api.app),
     hasDocs ? new Elysia().use(docs(apis, settings.rootPath)) : new Elysia()
   )
-  const routed = yield* Effect.promise(() => runtime.runPromise(routedApis))
   // What changes later is said in the log, which is the runtime's.
   const context = yield* Effect.promise(() => runtime.runPromise(Effect.context<never>()))
   const certificate = yield* Effect.provideContext(certificateOf(settings, state), context)
@@ -110,7 +112,8 @@ const start = Effect.fnUntraced(function* (settings: Settings) {
     port: settings.port,
     maxBodyBytes,
     fetch: withoutRoot(settings.rootPath, app.fetch),
-    isExact: settings.httpServer === "exact" || (settings.httpServer === "auto" && routed.length > 0),
+    // Under a root, no path is as it is written.
+    ...(direct === undefined || settings.rootPath !== "" ? {} : { direct }),
     ...(certificate === undefined ? {} : { certificate })
   })
   yield* Effect.promise(() => runtime.runPromise(greet(settings, state, server.port, hasDocs)))

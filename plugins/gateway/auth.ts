@@ -18,11 +18,16 @@ const openPath = /^\/(health|docs|snapshots)(\/|$)/
 
 const digest = (text: string) => createHash("sha256").update(text).digest()
 
+/** As `Headers`: names in lower case. */
+interface HeaderLookup {
+  readonly get: (name: string) => string | null | undefined
+}
+
 /** Undefined where the caller may go on. The key is in `x-api-key`, or in `Authorization` as a bearer token. */
-export const refuseCaller = (request: Request, path: string, apiKey: string): CallerUnknown | undefined => {
+export const refuseCaller = (headers: HeaderLookup, path: string, apiKey: string): CallerUnknown | undefined => {
   if (openPath.test(path)) return undefined
-  const bearer = /^Bearer (.+)$/i.exec(request.headers.get("authorization") ?? "")?.[1]
-  const given = request.headers.get("x-api-key") ?? bearer
+  const bearer = /^Bearer (.+)$/i.exec(headers.get("authorization") ?? "")?.[1]
+  const given = headers.get("x-api-key") ?? bearer
   // Digests have one length, and comparing them takes one time, whatever was given.
   if (given !== undefined && timingSafeEqual(digest(given), digest(apiKey))) return undefined
   return new CallerUnknown({ given: given !== undefined })

@@ -29,34 +29,48 @@ export interface Exchange {
 
 const exchanges = new WeakMap<Request, Exchange>()
 
+/** `traceHeader` is what the client sent as `X-Amzn-Trace-Id`, if it did. */
+export const newExchange = (
+  traceHeader: string | undefined,
+  clientIp: string,
+  startedMillis = performance.now()
+): Exchange => ({
+  requestId: randomUUID(),
+  trace: (traceHeader === undefined ? undefined : parseTraceId(traceHeader)) ?? newTraceId(Date.now(), randomHex(12)),
+  clientIp,
+  startedMillis
+})
+
 /** The same one for the same request, whoever asks first. */
 export const exchangeOf = (request: Request, clientIp = ""): Exchange => {
   const known = exchanges.get(request)
   if (known !== undefined) return known
-  const header = request.headers.get("x-amzn-trace-id")
-  const exchange = {
-    requestId: randomUUID(),
-    trace: (header === null ? undefined : parseTraceId(header)) ?? newTraceId(Date.now(), randomHex(12)),
-    clientIp,
-    startedMillis: performance.now()
-  }
+  const exchange = newExchange(request.headers.get("x-amzn-trace-id") ?? undefined, clientIp)
   exchanges.set(request, exchange)
   return exchange
 }
 
-/** Makes `copy` the same exchange as the request that it was made of. */
-export const takeOver = (copy: Request, original: Request): void => {
-  exchanges.set(copy, exchangeOf(original))
-}
+/** `X-Amzn-Trace-Id` as a function sees it that is invoked in this exchange. */
+export const traceTo = ({ trace }: Exchange, owner: Owner, name: string): string =>
+  formatTraceId(invocationHop(nextHop(trace, randomHex(8)), functionArn(owner, name)))
 
-/** `X-Amzn-Trace-Id` as a function sees it that is invoked for this request. */
-export const invocationTrace = (request: Request, owner: Owner, name: string): string => {
-  const { trace } = exchangeOf(request)
-  return formatTraceId(invocationHop(nextHop(trace, randomHex(8)), functionArn(owner, name)))
-}
+export const invocationTrace = (request: Request, owner: Owner, name: string): string =>
+  traceTo(exchangeOf(request), owner, name)
+
+/** Digits are drawn many at a time: asking the kernel takes longer than all else that is done with them. */
+const drawn = { digits: "", used: 0 }
+const drawnBytes = 4096
 
 /** Two hexadecimal digits for each of `bytes`. */
-export const randomHex = (bytes: number): string => randomBytes(bytes).toString("hex")
+export const randomHex = (bytes: number): string => {
+  const length = 2 * bytes
+  if (drawn.used + length > drawn.digits.length) {
+    drawn.digits = randomBytes(Math.max(drawnBytes, bytes)).toString("hex")
+    drawn.used = 0
+  }
+  drawn.used += length
+  return drawn.digits.slice(drawn.used - length, drawn.used)
+}
 
 /** Every route of the application that this is used in has the ids in its headers and a line in the log. */
 export const exchange = (runtime: ManagedRuntime.ManagedRuntime<never, never>) => {
@@ -69,28 +83,35 @@ export const exchange = (runtime: ManagedRuntime.ManagedRuntime<never, never>) =
       set.headers["X-Amzn-Trace-Id"] = formatTraceId(trace)
     })
     .onAfterResponse({ as: "global" }, ({ request, path, set, responseValue }) => {
-      log(request, path, responseValue instanceof Response ? responseValue.status : (set.status ?? 200))
+      const status = responseValue instanceof Response ? responseValue.status : (set.status ?? 200)
+      const userAgent = request.headers.get("user-agent") ?? undefined
+      log(exchangeOf(request), { method: request.method, path, userAgent }, status)
     })
 }
 
+/** What the access log says of a request beside its exchange. */
+export interface Asked {
+  readonly method: string
+  readonly path: string
+  readonly userAgent: string | undefined
+}
+
 /** Writes the access log's line of one request. */
-export type AccessRecord = (request: Request, path: string, status: number | string) => void
+export type AccessRecord = (exchange: Exchange, asked: Asked, status: number | string) => void
 
 export const accessLog = (runtime: ManagedRuntime.ManagedRuntime<never, never>): AccessRecord => {
   const write = entryLog(runtime)
-  return (request, path, status) => {
-    const { requestId, trace, clientIp, startedMillis } = exchangeOf(request)
+  return ({ clientIp, requestId, startedMillis, trace }, { method, path, userAgent }, status) =>
     write({
       trace_id: trace.root,
       aws_request_id: requestId,
-      method: request.method,
+      method,
       path,
       status,
       latency_ms: Math.round((performance.now() - startedMillis) * 100) / 100,
-      user_agent: request.headers.get("user-agent") ?? "",
+      user_agent: userAgent ?? "",
       client_ip: clientIp
     })
-  }
 }
 
 /** The log's own way for entries, looked up with the first one: the runtime may not be ready before. */

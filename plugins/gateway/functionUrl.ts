@@ -55,7 +55,8 @@ export const functionUrl = (runtime: Runtime, options: FunctionUrlOptions) => {
     if (target === undefined) return routes
     return async () => {
       const response = await serve(runtime, request, target, options)
-      log(request, target.path, response.status)
+      const userAgent = request.headers.get("user-agent") ?? undefined
+      log(exchangeOf(request), { method: request.method, path: target.path, userAgent }, response.status)
       return response
     }
   })
@@ -282,7 +283,7 @@ const failedResponse = (
   if (Option.isNone(found)) {
     // Nobody reads this; the number is for the access log.
     if (Cause.hasInterruptsOnly(cause)) return new Response(null, { status: 499 })
-    logFault(runtime, request, cause)
+    logFault(runtime, exchangeOf(request), cause)
     return response(request, url, failedUrlAnswer)
   }
   const failure = found.value

@@ -16,7 +16,7 @@ import type { RouteAuthorizer } from "../../src/routing/RouteAuthorizer.ts"
 import type { RouteTable } from "../../src/routing/RouteTable.ts"
 import { refuseCaller } from "./auth.ts"
 import { errorResponse, Fault, OperationUnknown, PathUnreadable } from "./errors.ts"
-import { exchange } from "./exchange.ts"
+import { exchange, exchangeOf } from "./exchange.ts"
 import { failedEvents } from "./failedEvents.ts"
 import { health } from "./health.ts"
 import { invoke } from "./invoke.ts"
@@ -27,7 +27,6 @@ import { isRouted, proxy } from "./proxy.ts"
 import { reload } from "./reload.ts"
 import { logFault } from "./respond.ts"
 import { signIn } from "./signIn.ts"
-import { warmInvoke } from "./warmInvoke.ts"
 
 export interface GatewayOptions {
   readonly owner: Owner
@@ -62,7 +61,6 @@ export const gateway = (runtime: ManagedRuntime.ManagedRuntime<GatewayServices, 
   const isOwn = (path: string) => ownPath.test(path) || options.isForeign?.(path) === true
   return (
     new Elysia({ name: "gateway" })
-      .use(warmInvoke(runtime, options))
       .use(exchange(runtime))
       // The router would fail on such a path, in ways that differ between servers. Thrown, not returned: what is returned
       // here goes past the access log.
@@ -75,7 +73,7 @@ export const gateway = (runtime: ManagedRuntime.ManagedRuntime<GatewayServices, 
         if (options.isForeign?.(path) === true) return
         // It asks for a key of its own.
         if (request.method === "POST" && path === options.signInPath) return
-        const unknown = refuseCaller(request, path, options.apiKey)
+        const unknown = refuseCaller(request.headers, path, options.apiKey)
         // What is an API's is for its authorizers to guard.
         if (unknown === undefined || isRouted(runtime, request, isOwn)) return
         const response = errorResponse(unknown, options.owner)
@@ -124,7 +122,7 @@ const explain = (
     case "INVALID_COOKIE_SIGNATURE":
       return Response.json({ message: "Bad Request" }, { status: 400 })
     default:
-      logFault(runtime, failed.request, failed.error)
+      logFault(runtime, exchangeOf(failed.request), failed.error)
       return isLambdaApi
         ? errorResponse(new Fault(), owner)
         : Response.json({ message: "Internal Server Error" }, { status: 500 })

@@ -3,11 +3,15 @@ import type { InvocationResult } from "../../src/domain/Invocation.ts"
 
 export const invokeResponse = (result: InvocationResult): Response =>
   // What workers send is never in shared memory, which is all that the two types differ by.
-  new Response(result.payload as Uint8Array<ArrayBuffer>, {
-    headers: {
-      "Content-Type": "application/json",
-      "X-Amz-Executed-Version": result.executedVersion,
-      ...(result.functionError === undefined ? {} : { "X-Amz-Function-Error": result.functionError }),
-      ...(result.log === undefined ? {} : { "X-Amz-Log-Result": Buffer.from(result.log).toString("base64") })
-    }
-  })
+  new Response(result.payload as Uint8Array<ArrayBuffer>, { headers: invokeFields(result) })
+
+/** The headers of it. */
+export const invokeFields = ({ executedVersion, functionError, log }: InvocationResult): Record<string, string> => {
+  const fields: Record<string, string> = {
+    "Content-Type": "application/json",
+    "X-Amz-Executed-Version": executedVersion
+  }
+  if (functionError !== undefined) fields["X-Amz-Function-Error"] = functionError
+  if (log !== undefined) fields["X-Amz-Log-Result"] = Buffer.from(log).toString("base64")
+  return fields
+}

@@ -7,6 +7,7 @@ import type { FunctionRegistry } from "../../src/registry/FunctionRegistry.ts"
 import { respondStreaming } from "../streamedResponse.ts"
 import { answerTo, Fault, type GatewayFailure } from "./errors.ts"
 import { eventStreamType, type InvokeComplete, invokeComplete, payloadChunk } from "./eventStream.ts"
+import { exchangeOf } from "./exchange.ts"
 import type { GatewayOptions } from "./index.ts"
 import {
   invokeWithResponseStreamOperation,
@@ -71,7 +72,7 @@ const wholeResponse = (runtime: StreamRuntime, request: Request, options: Gatewa
   const failed = Exit.isFailure(exit) ? Option.getOrUndefined(Cause.findErrorOption(exit.cause)) : exit.value
   if (failed === undefined || !("executedVersion" in failed)) {
     const dryRun = Exit.map(exit, () => new Response(null, { status: 204 }))
-    return responseOf(runtime, request, options.owner, dryRun)
+    return responseOf(runtime, exchangeOf(request), options.owner, dryRun)
   }
   return new Response(
     invokeComplete(completionOf(options, failed)) as Uint8Array<ArrayBuffer>,
@@ -85,7 +86,7 @@ const lastFrame = (runtime: StreamRuntime, request: Request, options: GatewayOpt
   if (Option.isSome(failure)) return invokeComplete(completionOf(options, failure.value))
   // Nobody reads on.
   if (Cause.hasInterruptsOnly(exit.cause)) return new Uint8Array()
-  logFault(runtime, request, exit.cause)
+  logFault(runtime, exchangeOf(request), exit.cause)
   return invokeComplete(completionOf(options, new Fault()))
 }
 

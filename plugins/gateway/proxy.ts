@@ -115,7 +115,7 @@ const serve = async (
           Effect.map((made) => withApiCors(policy, request, made)),
           Effect.catchDefect((defect) =>
             Effect.sync(() => {
-              logFault(runtime, request, defect)
+              logFault(runtime, exchangeOf(request), defect)
               return failedAnswer(api, "Fault")
             })
           )

@@ -2,7 +2,7 @@
 import { Cause, Effect, Exit, type ManagedRuntime, Option } from "effect"
 import type { Owner } from "../../src/domain/FunctionName.ts"
 import { errorResponse, Fault, type GatewayFailure } from "./errors.ts"
-import { exchangeOf } from "./exchange.ts"
+import { type Exchange, exchangeOf } from "./exchange.ts"
 
 /** Runs `program` for as long as the client is there. */
 export const respond = async <R>(
@@ -11,11 +11,11 @@ export const respond = async <R>(
   owner: Owner,
   program: Effect.Effect<Response, GatewayFailure, R>
 ): Promise<Response> =>
-  responseOf(runtime, request, owner, await runtime.runPromiseExit(program, { signal: request.signal }))
+  responseOf(runtime, exchangeOf(request), owner, await runtime.runPromiseExit(program, { signal: request.signal }))
 
 export const responseOf = (
   runtime: ManagedRuntime.ManagedRuntime<never, never>,
-  request: Request,
+  exchange: Exchange,
   owner: Owner,
   exit: Exit.Exit<Response, GatewayFailure>
 ): Response => {
@@ -24,17 +24,16 @@ export const responseOf = (
   if (Option.isSome(failure)) return errorResponse(failure.value, owner)
   // Nobody reads this; the number is for the access log.
   if (Cause.hasInterruptsOnly(exit.cause)) return new Response(null, { status: 499 })
-  logFault(runtime, request, exit.cause)
+  logFault(runtime, exchange, exit.cause)
   return errorResponse(new Fault(), owner)
 }
 
 /** `cause` may be anything that was thrown. */
 export const logFault = (
   runtime: ManagedRuntime.ManagedRuntime<never, never>,
-  request: Request,
+  { requestId, trace }: Exchange,
   cause: unknown
 ): void => {
-  const { requestId, trace } = exchangeOf(request)
   runtime.runFork(
     Effect.logError("A request failed for a reason that is no caller's fault", cause).pipe(
       Effect.annotateLogs({ aws_request_id: requestId, trace_id: trace.root })

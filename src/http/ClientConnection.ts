@@ -1,12 +1,21 @@
 /**
- * The server's side of HTTP/1.1 on one accepted socket, for clients of any kind: each request becomes a `Request`, each
- * `Response` is written as it comes. Own code because what APIs tell their functions is lost in a `Request`: names of
- * headers as they were spelled, those that came more than once, the path before it was normalised.
+ * The server's side of HTTP/1.1 on one accepted connection, for clients of any kind: each request becomes a `Request`,
+ * each `Response` is written as it comes; but for those that can be answered without either. Own code because what APIs
+ * tell their functions is lost in a `Request`: names of headers as they were spelled, those that came more than once, the
+ * path before it was normalised.
  */
 import { STATUS_CODES } from "node:http"
-import type { Socket } from "node:net"
 import type { Clear, Deadlines } from "../invoke/Deadlines.ts"
-import { type ConnectionTls, type Patience, withClientAddress, withTls } from "./HttpServer.ts"
+import type { ByteStream, ByteStreamUser } from "../net/ByteStream.ts"
+import {
+  type ConnectionTls,
+  type Direct,
+  type DirectAnswer,
+  type Patience,
+  type PlainAnswer,
+  withClientAddress,
+  withTls
+} from "./HttpServer.ts"
 import { MalformedMessage, MessageReader } from "./MessageReader.ts"
 import { withRaw } from "./RawRequest.ts"
 import { type RequestHead, readRequestHead } from "./requestHead.ts"
@@ -17,18 +26,25 @@ export interface ConnectionOptions {
   /** A longer body is refused. */
   readonly maxBodyBytes: number
   readonly fetch: (request: Request) => Response | Promise<Response>
+  readonly direct?: Direct
   readonly patience?: Patience
   readonly deadlines: Deadlines
+  readonly onClosed: () => void
 }
 
 /** Of a body that is read slowly, this much is held before the client is slowed. */
 const maxHeldBytes = 256 * 1024
-/** A body up to this size is copied behind its head and leaves in one packet. */
-const maxCoalescedBytes = 16 * 1024
+/** Larger bodies are written bit by bit. */
+const maxWholeBytes = 16 * 1024
 /** Load balancers keep a connection for less than this, and are to be the ones who close it. */
 const usual: Patience = { headMillis: 30_000, pauseMillis: 60_000, idleMillis: 360_000 }
 /** Of what a client sends on after it was refused, this much is thrown away, so that it gets to read the answer. */
 const maxDiscardedBytes = 128 * 1024 * 1024
+/** How often a connection is looked at while a client may pause. */
+const looks = 4
+const continueResponse = Buffer.from("HTTP/1.1 100 Continue\r\n\r\n", "latin1")
+const lastChunk = Buffer.from("0\r\n\r\n", "latin1")
+const chunkEnd = Buffer.from("\r\n", "latin1")
 
 /** For a client to take the last answer of a server that closes, and to close its side. */
 const farewellMillis = 1000
@@ -36,8 +52,10 @@ const farewellMillis = 1000
 /** One request, until it is read and answered. */
 interface Exchange {
   readonly head: RequestHead
-  /** Aborted when the client leaves. */
-  readonly leave: AbortController
+  /** Whoever may answer it without a `Request`, and gets its whole body. */
+  readonly direct: DirectAnswer | undefined
+  /** Called when the client leaves before it has the answer. */
+  onLeave: (() => void) | undefined
   /** What has come of the body before the request was handed over. */
   readonly pieces: Array<Buffer>
   bodyBytes: number
@@ -52,23 +70,27 @@ interface Exchange {
   isLast: boolean
 }
 
-export class ClientConnection {
-  readonly #socket: Socket
+export class ClientConnection implements ByteStreamUser {
+  readonly #stream: ByteStream
   readonly #options: ConnectionOptions
   readonly #reader: MessageReader
+  readonly #patience: Patience
   #exchange: Exchange | undefined
   /** No request is read any more. */
   #isEnding = false
   /** The server is, so that nobody is waited for who has the last answer. */
   #isClosing = false
   #discardedBytes = 0
-  readonly #patience: Patience
   #headDeadline: Clear | undefined
-  /** How long nothing has been under way, as far as that was looked at. */
-  #idleMillis = 0
+  #look: Clear
+  /** Something came or went since it was looked at. */
+  #isBusy = false
+  /** How often it was looked at since something came or went. */
+  #quietLooks = 0
+  #onDrained: (() => void) | undefined
 
-  constructor(socket: Socket, options: ConnectionOptions) {
-    this.#socket = socket
+  constructor(stream: ByteStream, options: ConnectionOptions) {
+    this.#stream = stream
     this.#options = options
     this.#patience = options.patience ?? usual
     this.#reader = new MessageReader({
@@ -76,14 +98,9 @@ export class ClientConnection {
       data: (piece) => this.#take(piece),
       end: () => this.#bodyEnded()
     })
-    socket.setNoDelay(true)
-    socket.setKeepAlive(true, this.#patience.pauseMillis)
-    socket.setTimeout(this.#patience.pauseMillis)
-    socket.on("data", (chunk: Buffer) => this.#receive(chunk))
-    socket.on("timeout", () => this.#nothingCame())
-    socket.on("error", () => socket.destroy())
-    socket.on("end", () => this.#leave())
-    socket.on("close", () => this.#leave())
+    stream.user = this
+    stream.probe(this.#patience.pauseMillis)
+    this.#look = this.#lookLater()
   }
 
   /**
@@ -94,17 +111,42 @@ export class ClientConnection {
     this.#isClosing = true
     if (this.#exchange !== undefined) this.#exchange.isLast = true
     else if (this.#isEnding || !this.#reader.drained) this.#end()
-    else this.#socket.destroySoon()
+    else this.#stream.finish()
   }
 
-  /** Nothing came or went for as long as a client may pause; which it may while it waits for its answer. */
-  #nothingCame(): void {
+  drained(): void {
+    this.#isBusy = true
+    const onDrained = this.#onDrained
+    this.#onDrained = undefined
+    onDrained?.()
+  }
+
+  ended(): void {
+    this.#leave()
+  }
+
+  closed(): void {
+    this.#look()
+    this.#leave()
+    this.#onDrained?.()
+    this.#options.onClosed()
+  }
+
+  #lookLater(): Clear {
+    return this.#options.deadlines.set(this.#patience.pauseMillis / looks, () => this.#lookAtIt())
+  }
+
+  /** Whether anything came or went. Looked at now and then, since a timer would have to be set anew with every packet. */
+  #lookAtIt(): void {
     const { idleMillis, pauseMillis } = this.#patience
+    this.#quietLooks = this.#isBusy ? 0 : this.#quietLooks + 1
+    this.#isBusy = false
+    const quietMillis = (this.#quietLooks * pauseMillis) / looks
     const isIdle = this.#exchange === undefined && this.#reader.drained && !this.#isEnding
-    this.#idleMillis = isIdle ? this.#idleMillis + pauseMillis : 0
-    const isLate = isIdle ? this.#idleMillis >= idleMillis : this.#exchange?.isRead !== true
-    if (isLate) this.#socket.destroy()
-    else this.#socket.setTimeout(pauseMillis)
+    // A client may say nothing while it waits for its answer.
+    const isLate = isIdle ? quietMillis >= idleMillis : this.#exchange?.isRead !== true && quietMillis >= pauseMillis
+    if (isLate) this.#stream.destroy()
+    else this.#look = this.#lookLater()
   }
 
   /** A head may not take for ever, though it comes byte by byte. */
@@ -118,11 +160,11 @@ export class ClientConnection {
     this.#headDeadline = undefined
   }
 
-  #receive(chunk: Buffer): void {
-    this.#idleMillis = 0
+  data(chunk: Buffer): void {
+    this.#isBusy = true
     if (this.#isEnding) {
       this.#discardedBytes += chunk.length
-      if (this.#discardedBytes > maxDiscardedBytes) this.#socket.destroy()
+      if (this.#discardedBytes > maxDiscardedBytes) this.#stream.destroy()
       return
     }
     this.#read(() => this.#reader.push(chunk))
@@ -136,17 +178,21 @@ export class ClientConnection {
     }
     this.#watchHead()
     // Only now, since the body has mostly come together with its head.
-    if (this.#exchange?.isHandedOver === false) this.#handOver(this.#exchange)
+    const exchange = this.#exchange
+    if (exchange?.isHandedOver !== false) return
+    if (exchange.direct === undefined) this.#handOver(exchange)
+    else if (exchange.isRead) this.#handOverDirectly(exchange, exchange.direct)
   }
 
   #begin(head: RequestHead): number | "chunked" {
     if (typeof head.framing === "number" && head.framing > this.#options.maxBodyBytes) {
       throw new MalformedMessage(413, "the body is too long")
     }
-    if (head.expectsContinue) this.#socket.write("HTTP/1.1 100 Continue\r\n\r\n")
+    if (head.expectsContinue) this.#stream.write(continueResponse)
     this.#exchange = {
       head,
-      leave: new AbortController(),
+      direct: this.#options.direct?.(head),
+      onLeave: undefined,
       pieces: [],
       bodyBytes: 0,
       body: undefined,
@@ -171,7 +217,7 @@ export class ClientConnection {
       return
     }
     exchange.body.enqueue(new Uint8Array(piece))
-    if ((exchange.body.desiredSize ?? 0) <= 0) this.#socket.pause()
+    if ((exchange.body.desiredSize ?? 0) <= 0) this.#stream.pause()
   }
 
   #bodyEnded(): void {
@@ -179,15 +225,44 @@ export class ClientConnection {
     if (exchange === undefined) return
     exchange.isRead = true
     // A stream that is closed pulls no more.
-    this.#socket.resume()
+    this.#stream.resume()
     if (!exchange.ignoresBody) exchange.body?.close()
     this.#finish(exchange)
+  }
+
+  #handOverDirectly(exchange: Exchange, direct: DirectAnswer): void {
+    const { head, pieces } = exchange
+    const body = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
+    const clientAddress = this.#stream.remoteAddress ?? ""
+    exchange.isHandedOver = true
+    exchange.onLeave = direct({ head, body, clientAddress }, (answer) => this.#answerDirectly(exchange, answer))
+    if (exchange.onLeave === undefined) this.#handOver(exchange)
+  }
+
+  #answerDirectly(exchange: Exchange, answer: PlainAnswer | Response): void {
+    // The client has left.
+    if (exchange !== this.#exchange) return
+    exchange.isAnswered = true
+    if (answer instanceof Response) {
+      void this.#write(exchange, answer).then(
+        () => this.#finish(exchange),
+        () => this.#stream.destroy()
+      )
+      return
+    }
+    const { body, fields, status } = answer
+    const head = `${statusLine(status)}${fields}${date()}${exchange.isLast ? lastField : ""}content-length: ${body.length}\r\n\r\n`
+    const sent = this.#send(head, body)
+    if (sent === undefined) this.#finish(exchange)
+    else void sent.then(() => this.#finish(exchange))
   }
 
   #handOver(exchange: Exchange): void {
     exchange.isHandedOver = true
     const { fields, host, method, target } = exchange.head
-    const address = this.#socket.remoteAddress
+    const address = this.#stream.remoteAddress
+    const leave = new AbortController()
+    exchange.onLeave = () => leave.abort()
     let request: Request
     try {
       request = new Request(
@@ -195,7 +270,7 @@ export class ClientConnection {
         {
           method,
           headers: fields.map(([name, value]): [string, string] => [name, value]),
-          signal: exchange.leave.signal,
+          signal: leave.signal,
           ...this.#bodyOf(exchange)
         }
       )
@@ -206,7 +281,7 @@ export class ClientConnection {
     }
     const known = withClientAddress(request, () => address)
     const whole = withTls(withRaw(known, exchange.head), this.#options.tls)
-    void this.#answer(exchange, whole).catch(() => this.#socket.destroy())
+    void this.#answer(exchange, whole, leave.signal).catch(() => this.#stream.destroy())
   }
 
   #bodyOf(exchange: Exchange): { readonly body?: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> } {
@@ -219,7 +294,7 @@ export class ClientConnection {
           exchange.body = controller
           for (const piece of pieces.splice(0)) controller.enqueue(new Uint8Array(piece))
         },
-        pull: () => void this.#socket.resume(),
+        pull: () => this.#stream.resume(),
         cancel: () => this.#ignoreBody(exchange)
       },
       new ByteLengthQueuingStrategy({ highWaterMark: maxHeldBytes })
@@ -229,75 +304,83 @@ export class ClientConnection {
 
   #ignoreBody(exchange: Exchange): void {
     exchange.ignoresBody = true
-    this.#socket.resume()
+    this.#stream.resume()
   }
 
-  async #answer(exchange: Exchange, request: Request): Promise<void> {
+  async #answer(exchange: Exchange, request: Request, leaving: AbortSignal): Promise<void> {
     // Whatever is thrown here is a bug that nobody has answered.
     const response = await Promise.try(() => this.#options.fetch(request)).catch(
       () => new Response(null, { status: 500 })
     )
     // A body that was not waited for may be endless.
     if (!exchange.isRead && !exchange.ignoresBody) exchange.isLast = true
-    await this.#write(exchange, response)
+    await this.#write(exchange, response, leaving)
     if (!exchange.isRead && !exchange.ignoresBody) this.#ignoreBody(exchange)
     exchange.isAnswered = true
     this.#finish(exchange)
   }
 
   /** Resolves when all of it is on its way. */
-  async #write(exchange: Exchange, response: Response): Promise<void> {
-    const { head, leave } = exchange
+  async #write(exchange: Exchange, response: Response, leaving?: AbortSignal): Promise<void> {
+    const { head } = exchange
     const { body, status } = response
     const isBodiless = status === 204 || status === 304
-    if (body === null || isBodiless || head.method === "HEAD") {
+    const declared = head.method === "HEAD" ? response.headers.get("content-length") : null
+    if (body === null || isBodiless || declared !== null) {
       void body?.cancel().catch(() => {})
-      const start = startOf(response, exchange.isLast)
-      const declared = head.method === "HEAD" ? response.headers.get("content-length") : isBodiless ? null : "0"
-      this.#socket.write(`${start}${declared === null ? "" : `content-length: ${declared}\r\n`}\r\n`, "latin1")
+      // What the body would be of a GET is not known by there being none now.
+      const length =
+        isBodiless || (head.method === "HEAD" && declared === null) ? "" : `content-length: ${declared ?? 0}\r\n`
+      this.#stream.writeMessage(`${startOf(response, exchange.isLast)}${length}\r\n`, noBytes)
       return
     }
     const reader = body.getReader()
     const cancel = () => void reader.cancel().catch(() => {})
-    if (leave.signal.aborted) return cancel()
-    leave.signal.addEventListener("abort", cancel, { once: true })
+    if (leaving?.aborted === true) return cancel()
+    leaving?.addEventListener("abort", cancel, { once: true })
     const first = await reader.read()
     const next = first.done ? Promise.resolve(first) : reader.read()
-    if (await isOver(next)) {
+    const isWhole = await isOver(next)
+    const start = startOf(response, exchange.isLast)
+    if (head.method === "HEAD") {
+      cancel()
+      const length = isWhole ? `content-length: ${first.value?.length ?? 0}\r\n` : ""
+      this.#stream.writeMessage(`${start}${length}\r\n`, noBytes)
+      return
+    }
+    if (isWhole) {
       const bytes = first.value ?? noBytes
-      await this.#send(`${startOf(response, exchange.isLast)}content-length: ${bytes.length}\r\n\r\n`, bytes)
+      await this.#send(`${start}content-length: ${bytes.length}\r\n\r\n`, bytes)
       return
     }
     // To a client that knows no chunks, the end of the connection is the end of the body.
     const { knowsChunks } = head
     if (!knowsChunks) exchange.isLast = true
     const framing = knowsChunks ? "transfer-encoding: chunked\r\n" : ""
-    this.#socket.write(`${startOf(response, exchange.isLast)}${framing}\r\n`, "latin1")
+    this.#stream.writeMessage(`${startOf(response, exchange.isLast)}${framing}\r\n`, noBytes)
     await this.#sendPiece(first.value, knowsChunks)
     for (let piece = await next; !piece.done; piece = await reader.read()) {
       await this.#sendPiece(piece.value, knowsChunks)
     }
-    if (knowsChunks) this.#socket.write("0\r\n\r\n")
+    if (knowsChunks) this.#stream.write(lastChunk)
   }
 
   /** Undefined where all of it is on its way already. */
   #send(head: string, bytes: Uint8Array): Promise<void> | undefined {
-    if (bytes.length > maxCoalescedBytes) {
-      this.#socket.write(head, "latin1")
+    this.#isBusy = true
+    if (bytes.length > maxWholeBytes) {
+      this.#stream.writeMessage(head, noBytes)
       return this.#sendLarge(bytes)
     }
-    const packet = Buffer.allocUnsafe(head.length + bytes.length)
-    packet.write(head, 0, "latin1")
-    packet.set(bytes, head.length)
-    this.#socket.write(packet)
-    return this.#socket.writableNeedDrain ? this.#drained() : undefined
+    this.#stream.writeMessage(head, bytes)
+    return this.#stream.isFull ? this.#whenDrained() : undefined
   }
 
   /** Bit by bit: so it shows that a client takes what it gets, though slowly. */
   async #sendLarge(bytes: Uint8Array): Promise<void> {
-    for (let at = 0; at < bytes.length && !this.#socket.destroyed; at += maxHeldBytes) {
-      this.#socket.write(bytes.subarray(at, at + maxHeldBytes))
-      if (this.#socket.writableNeedDrain) await this.#drained()
+    for (let at = 0; at < bytes.length && !this.#stream.isClosed; at += maxHeldBytes) {
+      this.#stream.write(bytes.subarray(at, at + maxHeldBytes))
+      if (this.#stream.isFull) await this.#whenDrained()
     }
   }
 
@@ -305,22 +388,19 @@ export class ClientConnection {
     if (bytes === undefined || bytes.length === 0) return undefined
     const sent = this.#send(inChunks ? `${bytes.length.toString(16)}\r\n` : "", bytes)
     if (!inChunks) return sent
-    if (sent === undefined) this.#socket.write("\r\n")
-    return sent?.then(() => void this.#socket.write("\r\n"))
+    if (sent === undefined) this.#stream.write(chunkEnd)
+    return sent?.then(() => this.#stream.write(chunkEnd))
   }
 
-  /** A client that takes nothing for too long is let go. The socket's own clock stands still on Bun meanwhile. */
-  #drained(): Promise<void> {
+  /** A client that takes nothing for too long is let go. */
+  #whenDrained(): Promise<void> {
+    if (this.#stream.isClosed) return Promise.resolve()
     return new Promise((resolve) => {
-      const clear = this.#options.deadlines.set(this.#patience.pauseMillis, () => this.#socket.destroy())
-      const done = () => {
+      const clear = this.#options.deadlines.set(this.#patience.pauseMillis, () => this.#stream.destroy())
+      this.#onDrained = () => {
         clear()
-        this.#socket.off("drain", done)
-        this.#socket.off("close", done)
         resolve()
       }
-      this.#socket.on("drain", done)
-      this.#socket.on("close", done)
     })
   }
 
@@ -346,9 +426,7 @@ export class ClientConnection {
       return
     }
     this.#exchange = undefined
-    this.#socket.write(
-      `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`
-    )
+    this.#stream.writeMessage(`${statusLine(status)}${lastField}content-length: 0\r\n\r\n`, noBytes)
     this.#end()
   }
 
@@ -356,13 +434,13 @@ export class ClientConnection {
   #end(): void {
     this.#isEnding = true
     this.#headIsDone()
-    this.#socket.end()
-    this.#socket.resume()
+    this.#stream.end()
+    this.#stream.resume()
     if (!this.#isClosing) return
-    const farewell = () => void this.#options.deadlines.set(farewellMillis, () => this.#socket.destroy())
+    const farewell = () => void this.#options.deadlines.set(farewellMillis, () => this.#stream.destroy())
     // However slowly its client takes it, all of the answer is on its way first.
-    if (this.#socket.writableFinished) farewell()
-    else this.#socket.once("finish", farewell)
+    if (this.#stream.isFull) this.#onDrained = farewell
+    else farewell()
   }
 
   /** The client has left, whatever was under way. */
@@ -373,13 +451,28 @@ export class ClientConnection {
     this.#headIsDone()
     if (exchange !== undefined) {
       if (!exchange.isRead && !exchange.ignoresBody) exchange.body?.error(new Error("the client has left"))
-      exchange.leave.abort()
+      exchange.onLeave?.()
     }
-    this.#socket.destroy()
+    this.#stream.destroy()
   }
 }
 
 const noBytes = new Uint8Array()
+const lastField = "connection: close\r\n"
+
+const statusLine = (status: number): string =>
+  status === 200 ? "HTTP/1.1 200 OK\r\n" : `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n`
+
+let dateSeconds = 0
+let dateField = ""
+
+/** The field of this second. */
+const date = (): string => {
+  const seconds = Math.floor(Date.now() / 1000)
+  if (seconds !== dateSeconds) dateField = `date: ${new Date(seconds * 1000).toUTCString()}\r\n`
+  dateSeconds = seconds
+  return dateField
+}
 
 /** Whether a stream has ended, as far as that is known at once: a body that is all there is sent with its length. */
 const isOver = async (next: Promise<{ readonly done: boolean }>): Promise<boolean> => {
@@ -398,7 +491,7 @@ const isOver = async (next: Promise<{ readonly done: boolean }>): Promise<boolea
 const ofConnection = new Set(["connection", "content-length", "date", "keep-alive", "transfer-encoding"])
 
 const startOf = ({ headers, status }: Response, isLast: boolean): string => {
-  let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n`
+  let text = statusLine(status)
   for (const [name, value] of headers) if (!ofConnection.has(name)) text += `${name}: ${value}\r\n`
-  return `${text}date: ${new Date().toUTCString()}\r\n${isLast ? "connection: close\r\n" : ""}`
+  return `${text}${date()}${isLast ? lastField : ""}`
 }

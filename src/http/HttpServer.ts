@@ -1,5 +1,6 @@
-/** Listens for HTTP and hands each request to a function: the one place that knows which runtime this is. */
-import { Effect, Schema, type Scope } from "effect"
+/** What it is to listen for HTTP, and what is known of a request beside what a `Request` holds. `NetHttpServer` listens. */
+import { type Effect, Schema, type Scope } from "effect"
+import type { RequestHead } from "./requestHead.ts"
 import type { ServerCertificate } from "./ServerCertificate.ts"
 
 /** The port is taken, or the address is none of this machine's. */
@@ -19,15 +20,41 @@ export interface HttpServerOptions {
   /** A longer body is refused before it is read whole. */
   readonly maxBodyBytes: number
   readonly fetch: (request: Request) => Response | Promise<Response>
-  /** Whether requests are kept as their clients wrote them, for `rawOf`. Each of them costs about twice as much then. */
-  readonly isExact?: boolean
+  readonly direct?: Direct
   /** How long clients are waited for. */
   readonly patience?: Patience
-  /** Serves HTTPS with it, and exactly. Connections go on with what they have begun with when it changes. */
+  /** Serves HTTPS with it. Connections go on with what they have begun with when it changes. */
   readonly certificate?: ServerCertificate
 }
 
-/** Of an exact server. */
+/**
+ * Answers requests without making a `Request` of them, which costs more than all else that is done for a plain one. Says
+ * by the head who may answer it, for whom its body is gathered; undefined where the request is for `fetch`.
+ */
+export type Direct = (head: RequestHead) => DirectAnswer | undefined
+
+/**
+ * Answers, once, now or later. What it gives back is called if the client leaves before that. Undefined where the request
+ * is for `fetch` after all: then nothing has happened.
+ */
+export type DirectAnswer = (
+  request: PlainRequest,
+  reply: (answer: PlainAnswer | Response) => void
+) => (() => void) | undefined
+
+export interface PlainRequest {
+  readonly head: RequestHead
+  readonly body: Uint8Array
+  readonly clientAddress: string
+}
+
+export interface PlainAnswer {
+  readonly status: number
+  /** Lines of one byte a character, each with its end; not those of the connection. */
+  readonly fields: string
+  readonly body: Uint8Array
+}
+
 export interface Patience {
   /** From the first byte of a request until the last one of its head, however steadily they come. */
   readonly headMillis: number
@@ -96,12 +123,3 @@ export const listenFailed = (options: HttpServerOptions, cause: unknown): Listen
 
 /** Opens a server, closed with the scope: at once, whatever is under way. */
 export type Listen = (options: HttpServerOptions) => Effect.Effect<HttpServer, ListenFailed, Scope.Scope>
-
-export const listen: Listen = (options) =>
-  Effect.flatMap(
-    Effect.promise(() => {
-      if (options.isExact === true || options.certificate !== undefined) return import("./NetHttpServer.ts")
-      return "Deno" in globalThis ? import("./DenoHttpServer.ts") : import("./BunHttpServer.ts")
-    }),
-    (server) => server.listen(options)
-  )

@@ -221,8 +221,6 @@ export const framingOf = (fields: Fields): Framing | undefined => {
   return coding === "chunked" ? "chunked" : length === undefined ? undefined : Number(length)
 }
 
-/** Whether the connection goes on after a message, `minor` being that of its HTTP version. */
-export const keepsAlive = (fields: Fields, minor: string): boolean => {
-  const connection = fields.get("connection")?.toLowerCase()
-  return minor === "1" ? connection !== "close" : connection === "keep-alive"
-}
+/** Whether it goes on after a message with this field `Connection`, `minor` being that of the message's HTTP version. */
+export const keepsAlive = (connection: string | undefined, minor: string): boolean =>
+  minor === "1" ? connection?.toLowerCase() !== "close" : connection?.toLowerCase() === "keep-alive"

@@ -1,48 +1,40 @@
-/** HTTP on plain sockets, on whichever runtime: `ClientConnection` speaks it, this opens and closes. */
-import { createServer, type Socket } from "node:net"
-import { createServer as createTlsServer } from "node:tls"
-import { Deferred, Effect } from "effect"
+/** HTTP on connections of whichever runtime: `ClientConnection` speaks it, this opens and closes. */
+import type { Socket } from "node:net"
+import { createServer, type TLSSocket } from "node:tls"
+import { Deferred, Effect, type Scope } from "effect"
 import { makeDeadlines } from "../invoke/Deadlines.ts"
+import { type ByteStream, ListenFailed as NoListener, streams } from "../net/ByteStream.ts"
+import { streamOf } from "../net/NodeStreams.ts"
 import { ClientConnection } from "./ClientConnection.ts"
-import { type ConnectionTls, type Listen, type ListenFailed, listenFailed } from "./HttpServer.ts"
+import { type ConnectionTls, type HttpServerOptions, type Listen, listenFailed } from "./HttpServer.ts"
 import type { ServerCertificate } from "./ServerCertificate.ts"
 
 export const listen: Listen = Effect.fnUntraced(function* (options) {
-  const connections = new Map<Socket, ClientConnection>()
+  const connections = new Map<ByteStream, ClientConnection>()
   const deadlines = yield* makeDeadlines
   const allClosed = yield* Deferred.make<void>()
   let isDraining = false
-  const accept = (socket: Socket, tls?: ConnectionTls) => {
-    connections.set(
-      socket,
-      new ClientConnection(socket, { ...options, deadlines, ...(tls === undefined ? {} : { tls }) })
-    )
-    socket.on("close", () => {
-      connections.delete(socket)
+  const accept = (stream: ByteStream, tls?: ConnectionTls) => {
+    const onClosed = () => {
+      connections.delete(stream)
       if (isDraining && connections.size === 0) Deferred.doneUnsafe(allClosed, Effect.void)
-    })
+    }
+    const about = tls === undefined ? options : { ...options, tls }
+    connections.set(stream, new ClientConnection(stream, { ...about, deadlines, onClosed }))
   }
-  const server =
-    options.certificate === undefined
-      ? createServer((socket) => accept(socket))
-      : createSecureServer(options.certificate, accept)
-  const port = yield* Effect.acquireRelease(
-    Effect.callback<number, ListenFailed>((resume) => {
-      server.once("error", (cause) => resume(Effect.fail(listenFailed(options, cause))))
-      server.listen(options.port, options.host, () => {
-        const address = server.address()
-        resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : options.port))
-      })
-    }),
-    () =>
-      Effect.sync(() => {
-        server.close()
-        for (const socket of connections.keys()) socket.destroy()
-      })
+  const { listen } = yield* streams
+  const { port, stop } = yield* Effect.mapError(
+    options.certificate === undefined ? listen(options, accept) : listenSecurely(options, options.certificate, accept),
+    ({ cause }) => listenFailed(options, cause)
+  )
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      for (const stream of connections.keys()) stream.destroy()
+    })
   )
   const drain = Effect.suspend(() => {
     isDraining = true
-    server.close()
+    stop()
     if (connections.size === 0) return Effect.void
     for (const connection of connections.values()) connection.close()
     return Deferred.await(allClosed)
@@ -53,14 +45,31 @@ export const listen: Listen = Effect.fnUntraced(function* (options) {
 /** A client that has not shaken hands after this long is let go. */
 const handshakeMillis = 10_000
 
-const createSecureServer = (certificate: ServerCertificate, accept: (socket: Socket, tls: ConnectionTls) => void) => {
-  const context = () => ({ ...certificate.current(), minVersion: "TLSv1.2" as const, honorCipherOrder: true })
-  const server = createTlsServer(
-    { ...context(), ALPNProtocols: ["http/1.1"], handshakeTimeout: handshakeMillis },
-    (socket) => accept(socket, { version: socket.getProtocol() ?? "", cipher: socket.getCipher().name })
+const listenSecurely = (
+  { host, port }: HttpServerOptions,
+  certificate: ServerCertificate,
+  accept: (stream: ByteStream, tls: ConnectionTls) => void
+): Effect.Effect<{ readonly port: number; readonly stop: () => void }, NoListener, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.callback((resume) => {
+      const server = createSecureServer(certificate, (socket) =>
+        accept(streamOf(socket), { version: socket.getProtocol() ?? "", cipher: socket.getCipher().name })
+      )
+      server.once("error", (cause) => resume(Effect.fail(new NoListener({ host, cause }))))
+      server.listen(port, host, () => {
+        const address = server.address()
+        const opened = typeof address === "object" && address !== null ? address.port : port
+        resume(Effect.succeed({ port: opened, stop: () => void server.close() }))
+      })
+    }),
+    ({ stop }) => Effect.sync(stop)
   )
+
+const createSecureServer = (certificate: ServerCertificate, accept: (socket: TLSSocket) => void) => {
+  const context = () => ({ ...certificate.current(), minVersion: "TLSv1.2" as const, honorCipherOrder: true })
+  const server = createServer({ ...context(), ALPNProtocols: ["http/1.1"], handshakeTimeout: handshakeMillis }, accept)
   // Who speaks another language, or an old one, has been told so by the library.
-  server.on("tlsClientError", (_, socket) => socket.destroy())
+  server.on("tlsClientError", (_, socket: Socket) => socket.destroy())
   certificate.onChange(() => server.setSecureContext(context()))
   return server
 }

@@ -2,7 +2,7 @@
  * The head of a request from a client that may mean harm (RFC 9110 and 9112): read strictly, so that nobody in front of
  * this server can have read it another way.
  */
-import { type Fields, keepsAlive, MalformedMessage } from "./MessageReader.ts"
+import { keepsAlive, MalformedMessage } from "./MessageReader.ts"
 import type { RawFields } from "./RawRequest.ts"
 
 export interface RequestHead {
@@ -31,30 +31,43 @@ export const readRequestHead = (startLine: string, lines: ReadonlyArray<string>)
     throw malformed("the request line is malformed")
   }
   if (!isMethod(method)) throw new MalformedMessage(501, `the method ${method} is not known`)
-  const fields = lines.map(readField)
-  const values = new Map<string, ReadonlyArray<string>>()
-  for (const [name, value] of fields) {
+  const fields: Array<readonly [name: string, value: string]> = []
+  const told: Record<Single, string | undefined> = { ...untold }
+  let connection = ""
+  for (const line of lines) {
+    const field = readField(line)
+    fields.push(field)
+    const [name, value] = field
     const key = name.toLowerCase()
-    if (single.has(key) || listed.has(key)) values.set(key, [...(values.get(key) ?? []), value])
+    if (key === "connection") connection = connection === "" ? value : `${connection},${value}`
+    else if (isSingle(key)) {
+      if (told[key] !== undefined) throw malformed(`there are several headers ${key}`)
+      told[key] = value
+    }
   }
-  for (const name of single) {
-    if ((values.get(name)?.length ?? 0) > 1) throw malformed(`there are several headers ${name}`)
-  }
-  const first = (name: string) => values.get(name)?.[0]
-  const host = first("host")
+  const { expect, host } = told
   if (host === undefined && minor === "1") throw malformed("there is no host")
   if (!isHost(host ?? "")) throw malformed("the host is malformed")
-  const connection: Fields = new Map([["connection", (values.get("connection") ?? []).join(",").trim()]])
   return {
     method,
     target: targetOf(written),
     host: host ?? "",
     fields,
-    framing: framingOf(first("content-length"), first("transfer-encoding"), minor),
+    framing: framingOf(told["content-length"], told["transfer-encoding"], minor),
     keepsAlive: keepsAlive(connection, minor),
     knowsChunks: minor === "1",
-    expectsContinue: minor === "1" && first("expect")?.toLowerCase() === "100-continue"
+    expectsContinue: minor === "1" && expect?.toLowerCase() === "100-continue"
   }
+}
+
+/** The value of a field, in whatever case `name`, which is in lower case, was written; several are joined by commas. */
+export const fieldOf = ({ fields }: RequestHead, name: string): string | undefined => {
+  let found: string | undefined
+  for (const [written, value] of fields) {
+    if (written.length !== name.length || written.toLowerCase() !== name) continue
+    found = found === undefined ? value : `${found}, ${value}`
+  }
+  return found
 }
 
 /** `CONNECT` and `TRACE` are for proxies. */
@@ -64,8 +77,15 @@ export const isMethod = (method: string): boolean => methods.has(method)
 /** A name or an address, with a port or without; a comma would be one of several hosts. */
 export const isHost = (host: string): boolean => hostPattern.test(host)
 
-const single = new Set(["host", "content-length", "transfer-encoding", "expect"])
-const listed = new Set(["connection"])
+/** What no request may say twice. */
+type Single = "host" | "content-length" | "transfer-encoding" | "expect"
+const untold: Record<Single, string | undefined> = {
+  host: undefined,
+  "content-length": undefined,
+  "transfer-encoding": undefined,
+  expect: undefined
+}
+const isSingle = (key: string): key is Single => Object.hasOwn(untold, key)
 
 const malformed = (what: string) => new MalformedMessage(400, what)
 
@@ -73,19 +93,31 @@ const malformed = (what: string) => new MalformedMessage(400, what)
 const readField = (line: string): readonly [name: string, value: string] => {
   const colon = line.indexOf(":")
   const name = line.slice(0, colon)
-  const value = line.slice(colon + 1).replace(/^[ \t]+|[ \t]+$/g, "")
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
-  if (colon <= 0 || !/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name) || /[\x00-\x08\x0a-\x1f\x7f]/.test(value)) {
-    throw malformed("a header field is malformed")
-  }
-  return [name, value]
+  if (colon <= 0 || !namePattern.test(name) || controls.test(line)) throw malformed("a header field is malformed")
+  return [name, withoutBlanks(line, colon + 1)]
+}
+
+const namePattern = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
+const controls = /[\x00-\x08\x0a-\x1f\x7f]/
+
+const isBlank = (code: number): boolean => code === 32 || code === 9
+
+/** What is left of `line` from `from` on. */
+const withoutBlanks = (line: string, from: number): string => {
+  let start = from
+  let end = line.length
+  while (start < end && isBlank(line.charCodeAt(start))) start++
+  while (end > start && isBlank(line.charCodeAt(end - 1))) end--
+  return line.slice(start, end)
 }
 
 /** Path and query. A client may write bytes that belong encoded; it may not write a fragment, or speak of another place. */
 const targetOf = (written: string): string => {
-  const path = written.replace(absoluteTarget, "")
+  const path = written.startsWith("/") ? written : written.replace(absoluteTarget, "")
   const target = path === "" || path.startsWith("?") ? `/${path}` : path
   if (!target.startsWith("/") || target.includes("#")) throw malformed("the request target is malformed")
+  if (!/[\x80-\xff]/.test(target)) return target
   return target.replaceAll(/[\x80-\xff]/g, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase()}`)
 }
 

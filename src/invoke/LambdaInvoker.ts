@@ -223,22 +223,13 @@ export class LambdaInvoker extends Context.Service<
         }
         let explaining: Fiber.Fiber<unknown, unknown> | undefined
         let hasLeft = false
-        let hasSaidToWait = caller.waits === undefined
-        const waits = () => {
-          if (!hasSaidToWait) caller.waits?.()
-          hasSaidToWait = true
-        }
         const attempted = new WarmInvocation(warm, config, invocation, settle, {
           succeeded: (result) => caller.succeeded(result),
-          ...(caller.waits === undefined ? {} : { waits }),
           failed: (failure) => {
             const error = failure._tag === "RanOutOfTime" ? timedOut(config, failure.worker) : failure
             // An event that never reached its worker may be given to another.
             const outcome = isUnreached(error)
-              ? Effect.andThen(
-                  Effect.sync(waits),
-                  measure(config, gate.admit(config, protect(config, invocation, attemptAgain(config, invocation))))
-                )
+              ? measure(config, gate.admit(config, protect(config, invocation, attemptAgain(config, invocation))))
               : Effect.onExit(explain(config, invocation, error), (exit) =>
                   Effect.sync(() => record(config, begunNanos, InvocationMetrics.outcomeOf(exit)))
                 )

@@ -69,7 +69,7 @@ export class ResponseReader {
     this.#headers = headers
     // 100 Continue and its like go before the response.
     if (this.#status < 200) return "another head"
-    this.#keepAlive = keepsAlive(headers, minor)
+    this.#keepAlive = keepsAlive(headers.get("connection"), minor)
     this.#receiver = this.#receive?.({ status: this.#status, headers })
     if (this.#status === 204 || this.#status === 304) return 0
     return framingOf(headers) ?? "close"

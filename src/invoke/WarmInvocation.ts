@@ -18,11 +18,7 @@ import type { Abandon, AnswerTaker, DirectClient, WorkerAnswer, WorkerLost } fro
 export interface Caller<Failed> {
   readonly succeeded: (result: InvocationResult) => void
   readonly failed: (outcome: Failed) => void
-  /** Called once before, where it takes a while: for what is too dear to be done for every invocation. */
-  readonly waits?: () => void
 }
-
-const whileMillis = 20
 
 /** What ended an attempt without an answer. */
 export type AttemptFailure =
@@ -58,7 +54,6 @@ export class WarmInvocation implements Borrower, AnswerTaker {
   #worker: Worker | undefined
   #abandon: Abandon | undefined
   #clear: Clear | undefined
-  #clearWait: Clear | undefined
   #isOver = false
 
   constructor(
@@ -82,9 +77,6 @@ export class WarmInvocation implements Borrower, AnswerTaker {
     // It may have been lent a worker, and even be over, by now.
     if (this.#isOver) return true
     if (this.#worker === undefined) this.#leave = leave
-    if (this.#caller.waits !== undefined) {
-      this.#clearWait = this.#services.deadlines.set(whileMillis, this.#caller.waits)
-    }
     return true
   }
 
@@ -146,7 +138,6 @@ export class WarmInvocation implements Borrower, AnswerTaker {
   #finish(outcome: WarmOutcome): void {
     this.#isOver = true
     this.#clear?.()
-    this.#clearWait?.()
     this.#settle(outcome)
   }
 }

@@ -1,7 +1,10 @@
 /** Connections over Bun's own sockets. */
 import type { Socket } from "bun"
 import { Effect } from "effect"
-import { type ByteStream, type ByteStreamUser, ListenFailed, type Streams } from "./ByteStream.ts"
+import { type ByteStream, type ByteStreamUser, ListenFailed, maxCoalescedBytes, type Streams } from "./ByteStream.ts"
+
+/** Where messages are put together: what the kernel does not take of one at once is copied out of it. */
+const scratch = Buffer.allocUnsafeSlow(maxCoalescedBytes)
 
 class BunStream implements ByteStream {
   user: ByteStreamUser | undefined
@@ -11,6 +14,7 @@ class BunStream implements ByteStream {
   /** What the other side did not take yet, in order. */
   #held: Array<Uint8Array> = []
   #isEnding = false
+  #isFinishing = false
   #isReferenced = true
   readonly #onOpen: (() => void) | undefined
 
@@ -42,8 +46,27 @@ class BunStream implements ByteStream {
     if (sent < bytes.length) this.#held.push(bytes.subarray(Math.max(0, sent)))
   }
 
+  writeMessage(head: string, body: Uint8Array): void {
+    const length = head.length + body.length
+    if (this.#socket === undefined || this.isFull || length > maxCoalescedBytes) {
+      this.write(Buffer.from(head, "latin1"))
+      this.write(body)
+      return
+    }
+    if (this.isClosed || this.#isEnding) return
+    scratch.write(head, 0, "latin1")
+    scratch.set(body, head.length)
+    const sent = Math.max(0, this.#socket.write(scratch, 0, length))
+    if (sent < length) this.#held.push(new Uint8Array(scratch.subarray(sent, length)))
+  }
+
+  get isFull(): boolean {
+    return this.#held.length > 0
+  }
+
   /** There is room again. */
   drained(): void {
+    if (this.isClosed || !this.isFull) return
     const held = this.#held
     this.#held = []
     for (const [place, bytes] of held.entries()) {
@@ -53,13 +76,23 @@ class BunStream implements ByteStream {
         return
       }
     }
-    if (this.#isEnding) this.#socket?.shutdown()
+    if (this.#isFinishing) this.destroy()
+    else {
+      if (this.#isEnding) this.#socket?.shutdown()
+      this.user?.drained?.()
+    }
   }
 
   end(): void {
     if (this.isClosed || this.#isEnding) return
     this.#isEnding = true
-    if (this.#held.length === 0) this.#socket?.shutdown()
+    if (!this.isFull) this.#socket?.shutdown()
+  }
+
+  finish(): void {
+    this.#isEnding = true
+    this.#isFinishing = true
+    if (!this.isFull) this.destroy()
   }
 
   destroy(): void {
@@ -88,6 +121,10 @@ class BunStream implements ByteStream {
   unref(): void {
     this.#isReferenced = false
     if (!this.isClosed) this.#socket?.unref()
+  }
+
+  probe(everyMillis: number): void {
+    if (!this.isClosed) this.#socket?.setKeepAlive(true, everyMillis)
   }
 
   received(bytes: Buffer): void {
@@ -134,14 +171,16 @@ const handlers = {
 }
 
 export const bunStreams: Streams = {
-  listen: (host, onStream) =>
-    Effect.acquireRelease(
-      Effect.try({
-        try: () =>
-          Bun.listen<Owner>({ hostname: host, port: 0, allowHalfOpen: true, data: onStream, socket: handlers }),
-        catch: (cause) => new ListenFailed({ host, cause })
-      }),
-      (listener) => Effect.sync(() => listener.stop(false))
+  listen: ({ host, port }, onStream) =>
+    Effect.map(
+      Effect.acquireRelease(
+        Effect.try({
+          try: () => Bun.listen<Owner>({ hostname: host, port, allowHalfOpen: true, data: onStream, socket: handlers }),
+          catch: (cause) => new ListenFailed({ host, cause })
+        }),
+        (listener) => Effect.sync(() => listener.stop(false))
+      ),
+      (listener) => ({ port: listener.port, stop: () => listener.stop(false) })
     ),
   connect: (host, port, user, onOpen) => {
     const stream = new BunStream(user, onOpen)

@@ -12,11 +12,17 @@ export interface ByteStream {
   readonly remoteAddress: string | undefined
   readonly isClosed: boolean
   readonly isPaused: boolean
+  /** The other side does not keep up: what was written is held, until `drained`. */
+  readonly isFull: boolean
   /** Sends `bytes`, which are not to be changed after this. What the other side does not take yet is held. */
   write(bytes: Uint8Array): void
+  /** Sends `head`, of one byte a character, and `body` behind it: in one packet where that is small. */
+  writeMessage(head: string, body: Uint8Array): void
   /** Sends what was written, then that nothing more will come. What the other side sends is read on. */
   end(): void
-  /** Closes it at once; what was written may not get there. */
+  /** Sends what was written, then closes. */
+  finish(): void
+  /** Closes it at once; what is held never gets there. */
   destroy(): void
   /** Reads no more, until `resume`. */
   pause(): void
@@ -24,10 +30,17 @@ export interface ByteStream {
   /** Whether it keeps the process alive. */
   ref(): void
   unref(): void
+  /** Has the kernel ask every so often, when nothing comes, whether the other side is still there. */
+  probe(everyMillis: number): void
 }
+
+/** What is copied behind its head, to leave in one packet with it. */
+export const maxCoalescedBytes = 16 * 1024
 
 export interface ByteStreamUser {
   readonly data: (bytes: Buffer) => void
+  /** All that was held has been taken. */
+  readonly drained?: () => void
   /** The other side sends no more. */
   readonly ended: () => void
   /** Last of all. `cause` is why, where it is not that both sides had ended. */
@@ -41,12 +54,14 @@ export class ListenFailed extends Schema.TaggedError<ListenFailed>()("ListenFail
 
 export interface Listener {
   readonly port: number
+  /** Takes no more connections. */
+  readonly stop: () => void
 }
 
 export interface Streams {
-  /** Listens on any free port of `host` until the scope closes. Connections that were taken go on after that. */
+  /** Listens until the scope closes; on any free port where that is 0. Connections that were taken go on after that. */
   readonly listen: (
-    host: string,
+    address: { readonly host: string; readonly port: number },
     onStream: (stream: ByteStream) => void
   ) => Effect.Effect<Listener, ListenFailed, Scope.Scope>
   /** `onOpen` is called when it is connected, or the user's `closed` when it is not. */

@@ -1,18 +1,22 @@
 /** Connections over `node:net`. */
 import { connect, createServer, type Server, type Socket } from "node:net"
 import { Effect } from "effect"
-import { type ByteStream, type ByteStreamUser, ListenFailed, type Streams } from "./ByteStream.ts"
+import { type ByteStream, type ByteStreamUser, ListenFailed, maxCoalescedBytes, type Streams } from "./ByteStream.ts"
 
 class NodeStream implements ByteStream {
   user: ByteStreamUser | undefined
   readonly #socket: Socket
   #cause: unknown
+  #isEnding = false
 
   constructor(socket: Socket, user?: ByteStreamUser) {
     this.#socket = socket
     this.user = user
     socket.setNoDelay(true)
     socket.on("data", (bytes: Buffer) => this.user?.data(bytes))
+    socket.on("drain", () => this.user?.drained?.())
+    // Nothing is drained any more where something was held when the end came, but it has been taken then.
+    socket.on("finish", () => this.user?.drained?.())
     socket.on("end", () => this.user?.ended())
     socket.on("error", (cause) => {
       this.#cause = cause
@@ -37,8 +41,33 @@ class NodeStream implements ByteStream {
     if (this.#socket.writable) this.#socket.write(bytes)
   }
 
+  writeMessage(head: string, body: Uint8Array): void {
+    if (head.length + body.length > maxCoalescedBytes) {
+      this.write(Buffer.from(head, "latin1"))
+      this.write(body)
+      return
+    }
+    const packet = Buffer.allocUnsafe(head.length + body.length)
+    packet.write(head, 0, "latin1")
+    packet.set(body, head.length)
+    this.write(packet)
+  }
+
+  get isFull(): boolean {
+    return this.#socket.writableNeedDrain || (this.#isEnding && !this.#socket.writableFinished)
+  }
+
   end(): void {
+    this.#isEnding = true
     this.#socket.end()
+  }
+
+  finish(): void {
+    this.#socket.destroySoon()
+  }
+
+  probe(everyMillis: number): void {
+    this.#socket.setKeepAlive(true, everyMillis)
   }
 
   destroy(): void {
@@ -67,17 +96,22 @@ export const streamOf = (socket: Socket, user?: ByteStreamUser): ByteStream => n
 
 const opened = (server: Server) => {
   const address = server.address()
-  return { port: typeof address === "object" && address !== null ? address.port : 0 }
+  return { port: typeof address === "object" && address !== null ? address.port : 0, stop: () => void server.close() }
 }
 
 export const nodeStreams: Streams = {
-  listen: (host, onStream) =>
+  listen: ({ host, port }, onStream) =>
     Effect.map(
       Effect.acquireRelease(
         Effect.callback<Server, ListenFailed>((resume) => {
           const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => onStream(streamOf(socket)))
           server.once("error", (cause) => resume(Effect.fail(new ListenFailed({ host, cause }))))
-          server.listen(0, host, () => resume(Effect.succeed(server)))
+          server.listen(port, host, () => {
+            server.removeAllListeners("error")
+            // One connection that fails while it is taken is no failure of the listener.
+            server.on("error", () => {})
+            resume(Effect.succeed(server))
+          })
         }),
         (server) => Effect.sync(() => server.close())
       ),

@@ -15,9 +15,6 @@ import {
 } from "../http/MessageReader.ts"
 import type { ByteStream, ByteStreamUser } from "../net/ByteStream.ts"
 
-/** A payload up to this size is copied behind its head and leaves in one packet. */
-const maxCoalescedBytes = 16 * 1024
-
 export type { Fields }
 
 /** One request, and the way to answer it. `reply` may come before the body has ended, and only once. */
@@ -117,7 +114,7 @@ export class HttpConnection implements ByteStreamUser {
       throw new MalformedMessage(400, "the request line is malformed")
     }
     const framing = framingOf(headers) ?? 0
-    this.#keepAlive = keepsAlive(headers, minor)
+    this.#keepAlive = keepsAlive(headers.get("connection"), minor)
     if (headers.get("expect")?.toLowerCase() === "100-continue") this.#stream.write(continueResponse)
     this.#isRead = false
     this.#isAnswered = false
@@ -142,15 +139,7 @@ export class HttpConnection implements ByteStreamUser {
       let head = `HTTP/1.1 ${status} ${reasons[status] ?? ""}\r\n`
       for (const [name, value] of fields) head += `${name}: ${value}\r\n`
       head += `Content-Length: ${body.length}\r\n${this.#keepAlive ? "" : "Connection: close\r\n"}\r\n`
-      if (body.length <= maxCoalescedBytes) {
-        const packet = Buffer.allocUnsafe(head.length + body.length)
-        packet.write(head, 0, "latin1")
-        packet.set(body, head.length)
-        this.#stream.write(packet)
-      } else {
-        this.#stream.write(Buffer.from(head, "latin1"))
-        this.#stream.write(body)
-      }
+      this.#stream.writeMessage(head, body)
     }
     this.#finish()
   }

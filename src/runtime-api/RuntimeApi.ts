@@ -87,7 +87,7 @@ export class RuntimeApi extends Context.Service<
         )
         let startedMillis = nowMillis()
         let initMillis: number | undefined
-        const { port } = yield* listen(host, (stream) => gate.arrive(stream))
+        const { port } = yield* listen({ host, port: 0 }, (stream) => gate.arrive(stream))
         const listener: RuntimeApiListener = {
           port,
           admit: (address) => {

@@ -9,7 +9,7 @@ import {
 import { Deferred, Effect, Exit, Scope } from "effect"
 import { Elysia } from "elysia"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { listen } from "../../src/http/HttpServer.ts"
+import { listen } from "../../src/http/NetHttpServer.ts"
 import { NoCapacity } from "../../src/invoke/InvocationBackend.ts"
 import { hello } from "../support/functions.ts"
 import { arn, gatewayApp } from "./gatewayApp.ts"
