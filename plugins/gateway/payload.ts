@@ -1,5 +1,8 @@
 /** The body of an invocation: read up to its limit, checked to be JSON, passed on as the bytes that came. */
+import { isUtf8 } from "node:buffer"
+import { setImmediate } from "node:timers"
 import { Effect, Exit, Schema } from "effect"
+import { JsonCheck } from "../../src/http/JsonCheck.ts"
 
 export class PayloadTooLarge extends Schema.TaggedError<PayloadTooLarge>()("PayloadTooLarge", {
   limitBytes: Schema.Int
@@ -44,22 +47,56 @@ export const readPayload = Effect.fnUntraced(function* <E>(
 ) {
   const payload = yield* readBody(request, limitBytes, tooLarge)
   if (payload.length === 0) return emptyEvent
-  yield* Effect.try({
-    try: () => void JSON.parse(utf8.decode(payload)),
-    catch: (cause) => new PayloadNotJson({ detail: cause instanceof Error ? cause.message : String(cause) })
-  })
+  yield* Effect.callback<void, PayloadNotJson>((resume) =>
+    checkJson(payload, (refusal) => resume(refusal === undefined ? Effect.void : Effect.fail(refusal)))
+  )
   return payload
 })
 
-/** What `readPayload` demands of a body. */
-export const isJson = (payload: Uint8Array): boolean => {
+/**
+ * Demands that a body is JSON, as `readPayload` does: `done` is called once, with what is wrong with it if something is,
+ * and before this returns where the body is small. A large one is looked at a little at a time, and others run in between.
+ */
+export const checkJson = (payload: Uint8Array, done: (refusal?: PayloadNotJson) => void): void => {
+  if (payload.length <= maxAtOnce) done(refusalOf(() => JSON.parse(utf8.decode(payload))))
+  else if (!isUtf8(payload)) done(refusalOf(() => utf8.decode(payload)))
+  else checkSlice(payload, new JsonCheck(payload), done)
+}
+
+const checkSlice = (payload: Uint8Array, check: JsonCheck, done: (refusal?: PayloadNotJson) => void): void => {
+  const until = performance.now() + sliceMillis
+  let isJson: boolean | undefined
+  do isJson = check.advance(sliceBytes)
+  while (isJson === undefined && performance.now() < until)
+  if (isJson === undefined) setImmediate(() => checkSlice(payload, check, done))
+  else done(isJson ? undefined : refusalOf(() => parseLike(check, payload)))
+}
+
+/** Up to here, the runtime's own parser is as fast, and done within a millisecond or two. */
+const maxAtOnce = 65_536
+/** How long nobody else runs while a body is looked at, and how much of it between two looks at the clock. */
+const sliceMillis = 4
+const sliceBytes = 65_536
+
+/** What the parser says of a document that was found to be no JSON, without going through all that is right in it. */
+const parseLike = (check: JsonCheck, payload: Uint8Array): void => {
+  const { before, from } = check.remainder()
+  JSON.parse(before + utf8.decode(payload.subarray(from)))
+  // It was to fail. Whether the whole is JSON is the parser's to say.
+  JSON.parse(utf8.decode(payload))
+}
+
+const refusalOf = (parse: () => unknown): PayloadNotJson | undefined => {
   try {
-    JSON.parse(utf8.decode(payload))
-    return true
-  } catch {
-    return false
+    parse()
+    return undefined
+  } catch (cause) {
+    return new PayloadNotJson({ detail: cause instanceof Error ? cause.message : String(cause) })
   }
 }
+
+/** What `checkJson` demands of a body, at once. */
+export const isJson = (payload: Uint8Array): boolean => refusalOf(() => JSON.parse(utf8.decode(payload))) === undefined
 
 const emptyEvent = new TextEncoder().encode("{}")
 

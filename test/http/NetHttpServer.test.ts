@@ -252,17 +252,24 @@ describe("an answer", () => {
     expect(answer).not.toMatch(/99|gzip|upgrade/)
   })
 
-  it.each([
-    [204, "GET"],
-    [304, "GET"],
-    [200, "HEAD"]
-  ])("with status %i to %s has no body", async (status, method) => {
-    const answer = await got(
-      () => new Response(status === 200 ? "hello" : null, { status }),
-      `${method} / HTTP/1.1\r\n${host}${close}\r\n`
-    )
+  it.each([204, 304])("with status %i has no body", async (status) => {
+    const answer = await got(() => new Response(null, { status }), `GET / HTTP/1.1\r\n${host}${close}\r\n`)
     expect(answer).toMatch(/\r\n\r\n$/)
     expect(answer).not.toContain("content-length")
+  })
+
+  it.each([
+    ["its length", () => new Response("hello"), /\r\ncontent-length: 5\r\n/],
+    [
+      "the length it says",
+      () => new Response(null, { headers: { "content-length": "7" } }),
+      /\r\ncontent-length: 7\r\n/
+    ],
+    ["no length where none is known", () => new Response(null), /^(?![\s\S]*content-length)/]
+  ])("to HEAD has the head alone, with %s", async (_, respond, expected) => {
+    const answer = await got(respond, `HEAD / HTTP/1.1\r\n${host}${close}\r\n`)
+    expect(answer).toMatch(/\r\n\r\n$/)
+    expect(answer).toMatch(expected)
   })
 
   it("of nothing has length 0", async () => {
