@@ -6,14 +6,7 @@ import { randomBytes, randomUUID } from "node:crypto"
 import { Effect, type ManagedRuntime } from "effect"
 import { Elysia } from "elysia"
 import { functionArn, type Owner } from "../../src/domain/FunctionName.ts"
-import {
-  formatTraceId,
-  invocationHop,
-  newTraceId,
-  nextHop,
-  parseTraceId,
-  type TraceId
-} from "../../src/domain/TraceId.ts"
+import { formatTraceId, newTraceId, nextInvocationHop, parseTraceId, type TraceId } from "../../src/domain/TraceId.ts"
 import { clientAddressOf } from "../../src/http/HttpServer.ts"
 import { type AccessEntry, AccessLog, messageOf } from "../../src/log/AccessLog.ts"
 
@@ -52,7 +45,7 @@ export const exchangeOf = (request: Request, clientIp = ""): Exchange => {
 
 /** `X-Amzn-Trace-Id` as a function sees it that is invoked in this exchange. */
 export const traceTo = ({ trace }: Exchange, owner: Owner, name: string): string =>
-  formatTraceId(invocationHop(nextHop(trace, randomHex(8)), functionArn(owner, name)))
+  formatTraceId(nextInvocationHop(trace, randomHex(8), functionArn(owner, name)))
 
 export const invocationTrace = (request: Request, owner: Owner, name: string): string =>
   traceTo(exchangeOf(request), owner, name)

@@ -64,6 +64,14 @@ export const invocationHop = (trace: TraceId, arn: string): TraceId => ({
   lineage: extendLineage(trace.lineage, arn).lineage
 })
 
+/** `nextHop` and `invocationHop` in one, for the path of every invocation. */
+export const nextInvocationHop = ({ lineage, root, sampled }: TraceId, parent: string, arn: string): TraceId => ({
+  root,
+  parent,
+  sampled,
+  lineage: extendLineage(lineage, arn).lineage
+})
+
 export const formatTraceId = (trace: TraceId): string => {
   const parent = trace.parent === undefined ? "" : `;Parent=${trace.parent}`
   const lineage = trace.lineage === undefined ? "" : `;Lineage=${trace.lineage}`

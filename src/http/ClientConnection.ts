@@ -18,7 +18,7 @@ import {
 } from "./HttpServer.ts"
 import { MalformedMessage, MessageReader } from "./MessageReader.ts"
 import { withRaw } from "./RawRequest.ts"
-import { type RequestHead, readRequestHead } from "./requestHead.ts"
+import { type RequestFields, type RequestHead, readRequestFields, readRequestHead } from "./requestHead.ts"
 
 export interface ConnectionOptions {
   /** Of an encrypted connection. */
@@ -73,7 +73,7 @@ interface Exchange {
 export class ClientConnection implements ByteStreamUser {
   readonly #stream: ByteStream
   readonly #options: ConnectionOptions
-  readonly #reader: MessageReader
+  readonly #reader: MessageReader<RequestFields>
   readonly #patience: Patience
   #exchange: Exchange | undefined
   /** No request is read any more. */
@@ -93,8 +93,8 @@ export class ClientConnection implements ByteStreamUser {
     this.#stream = stream
     this.#options = options
     this.#patience = options.patience ?? usual
-    this.#reader = new MessageReader({
-      head: (startLine, lines) => this.#begin(readRequestHead(startLine, lines)),
+    this.#reader = new MessageReader(readRequestFields, {
+      head: (startLine, fields) => this.#begin(readRequestHead(startLine, fields)),
       data: (piece) => this.#take(piece),
       end: () => this.#bodyEnded()
     })

@@ -23,9 +23,10 @@ export class MalformedMessage extends Error {
 /** How much body follows a head: so many bytes, chunks, all up to the end; or another head, as after 100 Continue. */
 export type Framing = number | "chunked" | "close" | "another head"
 
-export interface MessageSink {
-  /** `lines` are those of the fields, as they came: `readFields` is for who is content with what they mean. */
-  readonly head: (startLine: string, lines: ReadonlyArray<string>) => Framing
+/** `F` is what a head's fields are read as. */
+export interface MessageSink<F> {
+  /** Not to be changed: another head with the same fields is given the same ones. */
+  readonly head: (startLine: string, fields: F) => Framing
   readonly data: (piece: Buffer) => void
   /** The message is whole. The next one is not read before `next`. */
   readonly end: (trailers: Fields) => void
@@ -38,16 +39,29 @@ type Expecting =
 
 const noFields: Fields = new Map()
 const noBytes = Buffer.alloc(0)
+const lineEnd = Buffer.from("\r\n", "latin1")
+const headEnd = Buffer.from("\r\n\r\n", "latin1")
 
-export class MessageReader {
-  readonly #sink: MessageSink
+interface KnownFields<F> {
+  readonly bytes: Buffer
+  readonly fields: F
+}
+
+export class MessageReader<F> {
+  readonly #readFields: (lines: ReadonlyArray<string>) => F
+  readonly #sink: MessageSink<F>
   #pending: Buffer = noBytes
   /** What of `#pending` has been read. */
   #at = 0
   #expecting: Expecting = { is: "Head" }
   #reading = false
+  /** The fields of the last heads: whoever keeps a connection often says the same again, of each kind of request. */
+  #known: KnownFields<F> | undefined
+  #knownBefore: KnownFields<F> | undefined
 
-  constructor(sink: MessageSink) {
+  /** `readFields` gets the lines of a head's fields, as they came. */
+  constructor(readFields: (lines: ReadonlyArray<string>) => F, sink: MessageSink<F>) {
+    this.#readFields = readFields
     this.#sink = sink
   }
 
@@ -103,11 +117,13 @@ export class MessageReader {
     const expecting = this.#expecting
     switch (expecting.is) {
       case "Head": {
-        const head = this.#takeUntil("\r\n\r\n", maxHeadBytes)
-        if (head === undefined) return false
-        const lines = head.split("\r\n")
-        const startLine = lines.shift() ?? ""
-        this.#frame(this.#sink.head(startLine, lines))
+        const end = this.#find(headEnd, maxHeadBytes)
+        if (end === undefined) return false
+        const firstEnd = this.#pending.indexOf(lineEnd, this.#at)
+        const startLine = this.#pending.toString("latin1", this.#at, firstEnd)
+        const fields = this.#fieldsOf(firstEnd, end)
+        this.#at = end + headEnd.length
+        this.#frame(this.#sink.head(startLine, fields))
         return true
       }
       case "Length": {
@@ -123,7 +139,7 @@ export class MessageReader {
         return true
       }
       case "ChunkSize": {
-        const line = this.#takeUntil("\r\n", maxChunkLineBytes)
+        const line = this.#takeUntil(lineEnd, maxChunkLineBytes)
         if (line === undefined) return false
         const size = /^([0-9a-fA-F]{1,8})(?:[ \t]*;.*)?$/.exec(line)?.[1]
         if (size === undefined) throw new MalformedMessage(400, "a chunk has no length")
@@ -142,7 +158,7 @@ export class MessageReader {
       case "Trailers": {
         if (this.#left < 2) return false
         const none = this.#pending[this.#at] === 13 && this.#pending[this.#at + 1] === 10
-        const block = none ? this.#take(2) && "" : this.#takeUntil("\r\n\r\n", maxHeadBytes)
+        const block = none ? this.#take(2) && "" : this.#takeUntil(headEnd, maxHeadBytes)
         if (block === undefined) return false
         this.#end(block === "" ? noFields : readFields(block.split("\r\n")))
         return true
@@ -172,17 +188,43 @@ export class MessageReader {
     return this.#pending.subarray(from, this.#at)
   }
 
-  #takeUntil(mark: string, maxBytes: number): string | undefined {
+  /** What is between the end of the first line and that of the head. */
+  #fieldsOf(from: number, to: number): F {
+    if (this.#known !== undefined && this.#isSame(this.#known, from, to)) return this.#known.fields
+    const before = this.#knownBefore
+    this.#knownBefore = this.#known
+    this.#known = before !== undefined && this.#isSame(before, from, to) ? before : this.#newFields(from, to)
+    return this.#known.fields
+  }
+
+  #isSame({ bytes }: KnownFields<F>, from: number, to: number): boolean {
+    return bytes.length === to - from && this.#pending.compare(bytes, 0, bytes.length, from, to) === 0
+  }
+
+  #newFields(from: number, to: number): KnownFields<F> {
+    const lines = to > from ? this.#pending.toString("latin1", from + lineEnd.length, to).split("\r\n") : []
+    // Copied: what came with it would be held for as long.
+    return { bytes: Buffer.from(this.#pending.subarray(from, to)), fields: this.#readFields(lines) }
+  }
+
+  #takeUntil(mark: Buffer, maxBytes: number): string | undefined {
+    const end = this.#find(mark, maxBytes)
+    if (end === undefined) return undefined
+    const text = this.#pending.toString("latin1", this.#at, end)
+    this.#at = end + mark.length
+    return text
+  }
+
+  /** Where `mark` begins; undefined where it has not come yet. */
+  #find(mark: Buffer, maxBytes: number): number | undefined {
     const from = this.#at
-    const end = this.#pending.indexOf(mark, from, "latin1")
+    const end = this.#pending.indexOf(mark, from)
     // Whoever ends lines with a line feed alone would wait for ever.
     if (end === -1 && this.#hasBareLineFeed()) throw new MalformedMessage(400, "a line ends without CR")
     if (end - from > maxBytes || (end === -1 && this.#left > maxBytes)) {
       throw new MalformedMessage(431, "a head is too long")
     }
-    if (end === -1) return undefined
-    this.#at = end + mark.length
-    return this.#pending.toString("latin1", from, end)
+    return end === -1 ? undefined : end
   }
 
   #hasBareLineFeed(): boolean {

@@ -12,6 +12,8 @@ export interface RequestHead {
   /** As in the header. */
   readonly host: string
   readonly fields: RawFields
+  /** The names of `fields`, in lower case. */
+  readonly names: ReadonlyArray<string>
   readonly framing: number | "chunked"
   readonly keepsAlive: boolean
   /** Not a client of HTTP/1.0. */
@@ -24,27 +26,44 @@ const startLinePattern = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~\x80-\xff]+) HTTP
 const absoluteTarget = /^https?:\/\/[^/?#]*/i
 const hostPattern = /^(?:[A-Za-z0-9._~!$&'()*+;=%-]*|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?$/
 
-/** `startLine` and `lines` are of one byte a character. Throws `MalformedMessage`. */
-export const readRequestHead = (startLine: string, lines: ReadonlyArray<string>): RequestHead => {
+/** What the lines of a head's fields come to: the same for every head that has the same lines. */
+export interface RequestFields {
+  readonly fields: RawFields
+  /** The names of `fields`, in lower case. */
+  readonly names: ReadonlyArray<string>
+  readonly told: Readonly<Record<Single, string | undefined>>
+  /** `Connection`, joined by commas. */
+  readonly connection: string
+}
+
+/** `lines` are of one byte a character. Throws `MalformedMessage`. */
+export const readRequestFields = (lines: ReadonlyArray<string>): RequestFields => {
+  const fields: Array<readonly [name: string, value: string]> = []
+  const names: Array<string> = []
+  const told = { ...untold }
+  let connection = ""
+  for (const line of lines) {
+    const field = readField(line)
+    const [written, value] = field
+    const name = written.toLowerCase()
+    fields.push(field)
+    names.push(name)
+    if (name === "connection") connection = connection === "" ? value : `${connection},${value}`
+    else if (isSingle(name)) {
+      if (told[name] !== undefined) throw malformed(`there are several headers ${name}`)
+      told[name] = value
+    }
+  }
+  return { fields, names, told, connection }
+}
+
+/** `startLine` is of one byte a character. Throws `MalformedMessage`. */
+export const readRequestHead = (startLine: string, { connection, fields, names, told }: RequestFields): RequestHead => {
   const [, method, written, minor] = startLinePattern.exec(startLine) ?? []
   if (method === undefined || written === undefined || minor === undefined) {
     throw malformed("the request line is malformed")
   }
   if (!isMethod(method)) throw new MalformedMessage(501, `the method ${method} is not known`)
-  const fields: Array<readonly [name: string, value: string]> = []
-  const told: Record<Single, string | undefined> = { ...untold }
-  let connection = ""
-  for (const line of lines) {
-    const field = readField(line)
-    fields.push(field)
-    const [name, value] = field
-    const key = name.toLowerCase()
-    if (key === "connection") connection = connection === "" ? value : `${connection},${value}`
-    else if (isSingle(key)) {
-      if (told[key] !== undefined) throw malformed(`there are several headers ${key}`)
-      told[key] = value
-    }
-  }
   const { expect, host } = told
   if (host === undefined && minor === "1") throw malformed("there is no host")
   if (!isHost(host ?? "")) throw malformed("the host is malformed")
@@ -53,6 +72,7 @@ export const readRequestHead = (startLine: string, lines: ReadonlyArray<string>)
     target: targetOf(written),
     host: host ?? "",
     fields,
+    names,
     framing: framingOf(told["content-length"], told["transfer-encoding"], minor),
     keepsAlive: keepsAlive(connection, minor),
     knowsChunks: minor === "1",
@@ -60,11 +80,11 @@ export const readRequestHead = (startLine: string, lines: ReadonlyArray<string>)
   }
 }
 
-/** The value of a field, in whatever case `name`, which is in lower case, was written; several are joined by commas. */
-export const fieldOf = ({ fields }: RequestHead, name: string): string | undefined => {
+/** The value of the field `name`, which is in lower case; several are joined by commas. */
+export const fieldOf = ({ fields, names }: RequestHead, name: string): string | undefined => {
   let found: string | undefined
-  for (const [written, value] of fields) {
-    if (written.length !== name.length || written.toLowerCase() !== name) continue
+  for (let place = names.indexOf(name); place !== -1; place = names.indexOf(name, place + 1)) {
+    const value = fields[place]![1]
     found = found === undefined ? value : `${found}, ${value}`
   }
   return found

@@ -89,11 +89,13 @@ const lostOf = (worker: Worker, { began, exit, lastWords, why }: Omit<Lost, "_ta
 
 type Lost = Extract<Outcome, { readonly _tag: "Lost" }>
 
-const eventOf = (owner: Owner, config: FunctionConfig, invocation: Invocation): RuntimeEvent => ({
-  requestId: invocation.requestId,
-  timeoutMillis: Duration.toMillis(config.timeout),
-  invokedFunctionArn: functionArn(owner, config.name, invocation.qualifier),
-  traceId: invocation.traceId,
-  ...(invocation.clientContext === undefined ? {} : { clientContext: invocation.clientContext }),
-  payload: invocation.payload
-})
+const eventOf = (owner: Owner, config: FunctionConfig, invocation: Invocation): RuntimeEvent => {
+  const event = {
+    requestId: invocation.requestId,
+    timeoutMillis: Duration.toMillis(config.timeout),
+    invokedFunctionArn: functionArn(owner, config.name, invocation.qualifier),
+    traceId: invocation.traceId,
+    payload: invocation.payload
+  }
+  return invocation.clientContext === undefined ? event : { ...event, clientContext: invocation.clientContext }
+}

@@ -15,12 +15,15 @@ import type { WarmOutcome } from "./WarmInvocation.ts"
 import { type WorkerAnswer, WorkerLost } from "./WorkerClient.ts"
 
 /** What an answer of a worker is to who invoked the function. */
-export const resultOf = ({ version }: FunctionConfig, { errorType, log, payload }: WorkerAnswer): InvocationResult => ({
-  payload,
-  executedVersion: version,
-  ...(errorType === undefined ? {} : { functionError: "Unhandled", errorType }),
-  ...(log === undefined ? {} : { log })
-})
+export const resultOf = ({ version }: FunctionConfig, { errorType, log, payload }: WorkerAnswer): InvocationResult => {
+  if (errorType === undefined && log === undefined) return { payload, executedVersion: version }
+  return {
+    payload,
+    executedVersion: version,
+    ...(errorType === undefined ? {} : { functionError: "Unhandled", errorType }),
+    ...(log === undefined ? {} : { log })
+  }
+}
 
 /** What telling a log may take, beyond the function's timeout. */
 const tailGrace = Duration.seconds(5)

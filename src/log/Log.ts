@@ -1,7 +1,7 @@
 /** The program's log, on one stream, in one format, from one level up. */
 import type { Writable } from "node:stream"
 import { Effect, Layer, Logger, References } from "effect"
-import { AccessLog, messageOf } from "./AccessLog.ts"
+import { AccessLog, jsonAccessLine, messageOf } from "./AccessLog.ts"
 import { LineWriter } from "./LineWriter.ts"
 import { formatted, jsonLine, prettyLine } from "./logger.ts"
 
@@ -29,7 +29,11 @@ export const layer = (options: LogOptions) =>
         Layer.succeed(AccessLog, (entry) => {
           if (!isLogged) return
           const time = Date.now()
-          writer.write(() => render(new Date(time), "INFO", messageOf(entry), { ...entry }))
+          writer.write(() =>
+            options.format === "json"
+              ? jsonAccessLine(time, entry)
+              : render(new Date(time), "INFO", messageOf(entry), { ...entry })
+          )
         })
       )
     })

@@ -282,10 +282,15 @@ const make = Effect.fnUntraced(function* (options: PoolOptions) {
   }
 
   const giveBack = (worker: Worker, step: (pool: WorkerPool<Waiter>) => ReadonlyArray<Action<Waiter>>): void => {
-    for (const entry of holdersOf(worker)) {
+    const key = keyOf(worker.functionName, worker.version)
+    const give = (entry: Entry) => {
       perform(entry, step(entry.pool))
       if (entry.pool.lent === 0 && entry.pool.waiting === 0) entry.warmth?.fellQuiet(now())
     }
+    // Any pool of its function's may have lent it: one that has not does nothing about it.
+    const entry = entries.get(key)
+    if (entry !== undefined) give(entry)
+    for (const old of retired) if (old.key === key) give(old)
   }
 
   const release = (worker: Worker): void => giveBack(worker, (pool) => pool.release(worker, now()))
@@ -325,14 +330,6 @@ const make = Effect.fnUntraced(function* (options: PoolOptions) {
   const releaseWorker = (worker: Worker) => Effect.sync(() => release(worker))
 
   const evictWorker = (worker: Worker) => Effect.sync(() => evict(worker))
-
-  /** The pools that may have lent a worker: one that has not does nothing about it. */
-  const holdersOf = (worker: Worker): ReadonlyArray<Entry> => {
-    const key = keyOf(worker.functionName, worker.version)
-    const entry = entries.get(key)
-    const present = entry === undefined ? [] : [entry]
-    return retired.length === 0 ? present : [...present, ...retired.filter((old) => old.key === key)]
-  }
 
   const inEveryPool = (step: (pool: WorkerPool<Waiter>) => ReadonlyArray<Action<Waiter>>) =>
     Effect.sync(() => {

@@ -8,7 +8,7 @@ import type { WorkerId } from "../domain/Worker.ts"
 import type { HttpClient } from "../invoke/HttpClient.ts"
 import { ExtensionHost } from "./ExtensionHost.ts"
 import type { ExtensionEvent, ExtensionRefusal } from "./ExtensionSession.ts"
-import { type BodyReceiver, type Exchange, gather } from "./HttpConnection.ts"
+import { type BodyReceiver, type Exchange, gather, headerLine } from "./HttpConnection.ts"
 import type { RuntimeSession } from "./RuntimeSession.ts"
 import { TelemetryHub, telemetryPaths } from "./TelemetryHub.ts"
 import type { WorkerOutput } from "./WorkerOutput.ts"
@@ -17,7 +17,7 @@ const root = "/2020-01-01/extension/"
 /** The documents that extensions send are small; an error may have a long stack. */
 const maxBodyBytes = 1024 * 1024
 
-const json = ["Content-Type", "application/json"] as const
+const json = headerLine("Content-Type", "application/json")
 const nothing: BodyReceiver = { data: () => {}, end: () => {}, abort: () => {} }
 
 /** True of the paths that `route` serves. */
@@ -63,22 +63,22 @@ const route =
     return gather(maxBodyBytes, (body) => answer(body?.toString() ?? ""))
   }
 
-const reply = (exchange: Exchange, status: number, body: string, headers: ReadonlyArray<readonly [string, string]>) =>
-  exchange.reply(status, [json, ...headers], Buffer.from(body))
+const reply = (exchange: Exchange, status: number, body: string, fields = "") =>
+  exchange.reply(status, json + fields, Buffer.from(body))
 
 const refuse = (
   exchange: Exchange,
   { errorMessage, errorType, status }: { status: number; errorType: string; errorMessage: string }
-) => reply(exchange, status, JSON.stringify({ errorMessage, errorType }), [])
+) => reply(exchange, status, JSON.stringify({ errorMessage, errorType }))
 
 const settle = (exchange: Exchange, refusal: ExtensionRefusal | undefined, status: number, body: string) =>
-  refusal === undefined ? reply(exchange, status, body, []) : refuse(exchange, refusal)
+  refusal === undefined ? reply(exchange, status, body) : refuse(exchange, refusal)
 
 const idOf = ({ headers }: Exchange) => headers.get("lambda-extension-identifier")
 
 const next = (host: ExtensionHost, exchange: Exchange): BodyReceiver => {
   const poll = (event: ExtensionEvent) =>
-    reply(exchange, 200, JSON.stringify(event), [["Lambda-Extension-Event-Identifier", randomUUID()]])
+    reply(exchange, 200, JSON.stringify(event), headerLine("Lambda-Extension-Event-Identifier", randomUUID()))
   const refusal = host.session.next(idOf(exchange), poll)
   if (refusal !== undefined) refuse(exchange, refusal)
   return { data: () => {}, end: () => {}, abort: () => host.session.unpoll(poll) }
@@ -128,7 +128,7 @@ const register = (host: ExtensionHost, telemetry: TelemetryHub, exchange: Exchan
     handler: setup?.handler,
     ...(features.includes("accountId") ? { accountId: setup?.accountId } : {})
   }
-  reply(exchange, 200, JSON.stringify(about), [["Lambda-Extension-Identifier", id]])
+  reply(exchange, 200, JSON.stringify(about), headerLine("Lambda-Extension-Identifier", id))
 }
 
 const parse = (text: string): unknown => {

@@ -24,7 +24,8 @@ export interface Exchange {
   readonly headers: Fields
   /** Holds back the rest of the body, while that is being read. Not to be used after it. */
   readonly flow: Flow
-  readonly reply: (status: number, headers: ReadonlyArray<readonly [string, string]>, body: Uint8Array) => void
+  /** `fields` are lines, each with its end: `headerLine`. */
+  readonly reply: (status: number, fields: string, body: Uint8Array) => void
 }
 
 /** Gets the body of one request, piece by piece. Exactly one of `end` and `abort` is called, last. */
@@ -37,6 +38,9 @@ export interface BodyReceiver {
    */
   readonly abort: () => void
 }
+
+/** `value` is without line breaks. */
+export const headerLine = (name: string, value: string): string => `${name}: ${value}\r\n`
 
 export type Handler = (exchange: Exchange) => BodyReceiver
 
@@ -53,13 +57,14 @@ const reasons: Record<number, string> = {
   501: "Not Implemented"
 }
 
+const startLinePattern = /^([A-Z]+) (\/[!-~]*) HTTP\/1\.([01])$/
 const continueResponse = Buffer.from("HTTP/1.1 100 Continue\r\n\r\n", "latin1")
 
 export class HttpConnection implements ByteStreamUser {
   readonly #stream: ByteStream
   readonly #handler: Handler
   readonly #onClosed: () => void
-  readonly #reader: MessageReader
+  readonly #reader: MessageReader<Fields>
   readonly #flow: Flow
   #receiver: BodyReceiver | undefined
   #isRead = false
@@ -76,8 +81,8 @@ export class HttpConnection implements ByteStreamUser {
       },
       resume: () => stream.resume()
     }
-    this.#reader = new MessageReader({
-      head: (startLine, lines) => this.#begin(startLine, readFields(lines)),
+    this.#reader = new MessageReader(readFields, {
+      head: (startLine, fields) => this.#begin(startLine, fields),
       data: (piece) => this.#receiver?.data(piece),
       end: (trailers) => {
         this.#isRead = true
@@ -109,7 +114,7 @@ export class HttpConnection implements ByteStreamUser {
   }
 
   #begin(startLine: string, headers: Fields): Framing {
-    const [, method, path, minor] = /^([A-Z]+) (\/[!-~]*) HTTP\/1\.([01])$/.exec(startLine) ?? []
+    const [, method, path, minor] = startLinePattern.exec(startLine) ?? []
     if (method === undefined || path === undefined || minor === undefined) {
       throw new MalformedMessage(400, "the request line is malformed")
     }
@@ -133,12 +138,11 @@ export class HttpConnection implements ByteStreamUser {
     return framing
   }
 
-  #reply(status: number, fields: ReadonlyArray<readonly [string, string]>, body: Uint8Array): void {
+  #reply(status: number, fields: string, body: Uint8Array): void {
     this.#isAnswered = true
     if (!this.#stream.isClosed) {
-      let head = `HTTP/1.1 ${status} ${reasons[status] ?? ""}\r\n`
-      for (const [name, value] of fields) head += `${name}: ${value}\r\n`
-      head += `Content-Length: ${body.length}\r\n${this.#keepAlive ? "" : "Connection: close\r\n"}\r\n`
+      const last = this.#keepAlive ? "" : "Connection: close\r\n"
+      const head = `HTTP/1.1 ${status} ${reasons[status] ?? ""}\r\n${fields}Content-Length: ${body.length}\r\n${last}\r\n`
       this.#stream.writeMessage(head, body)
     }
     this.#finish()

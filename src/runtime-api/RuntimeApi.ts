@@ -9,7 +9,7 @@ import { HttpClient } from "../invoke/HttpClient.ts"
 import { type ByteStream, type ListenFailed, streams } from "../net/ByteStream.ts"
 import * as ExtensionApi from "./ExtensionApi.ts"
 import type { ExtensionHost } from "./ExtensionHost.ts"
-import { type BodyReceiver, type Exchange, type Fields, gather, HttpConnection } from "./HttpConnection.ts"
+import { type BodyReceiver, type Exchange, type Fields, gather, HttpConnection, headerLine } from "./HttpConnection.ts"
 import { type Outcome, type Refusal, type RuntimeEvent, RuntimeSession } from "./RuntimeSession.ts"
 import { maxResponseBytes, StreamedAnswer, type StreamFailure } from "./StreamedAnswer.ts"
 import { WorkerOutput } from "./WorkerOutput.ts"
@@ -178,7 +178,7 @@ class AddressGate {
   }
 }
 
-const json = [["Content-Type", "application/json"]] as const
+const json = headerLine("Content-Type", "application/json")
 const accepted = new TextEncoder().encode('{"status":"OK"}\n')
 const invocationPath = /^\/2018-06-01\/runtime\/invocation\/([^/]+)\/(response|error)$/
 
@@ -205,19 +205,14 @@ const errorTypeOf = (headers: Fields, fallback: string, body: Uint8Array | undef
   }
 }
 
-const eventHeaders = (event: RuntimeEvent, nowMillis: number): ReadonlyArray<readonly [string, string]> => {
-  const headers: Array<readonly [string, string]> = [
-    ["Content-Type", "application/json"],
-    ["Lambda-Runtime-Aws-Request-Id", event.requestId],
-    ["Lambda-Runtime-Deadline-Ms", String(nowMillis + event.timeoutMillis)],
-    ["Lambda-Runtime-Invoked-Function-Arn", event.invokedFunctionArn]
-  ]
-  if (event.traceId !== "") headers.push(["Lambda-Runtime-Trace-Id", event.traceId])
+const eventHeaders = (event: RuntimeEvent, nowMillis: number): string => {
+  let text = `${json}Lambda-Runtime-Aws-Request-Id: ${event.requestId}\r\nLambda-Runtime-Deadline-Ms: ${nowMillis + event.timeoutMillis}\r\nLambda-Runtime-Invoked-Function-Arn: ${event.invokedFunctionArn}\r\n`
+  if (event.traceId !== "") text += headerLine("Lambda-Runtime-Trace-Id", event.traceId)
   // Client context may hold any JSON; a header may not hold a line break or a letter outside Latin-1.
   if (event.clientContext !== undefined) {
-    headers.push(["Lambda-Runtime-Client-Context", asciiJson(event.clientContext)])
+    text += headerLine("Lambda-Runtime-Client-Context", asciiJson(event.clientContext))
   }
-  return headers
+  return text
 }
 
 /** JSON with everything outside printable ASCII escaped: the same value, fit for a header. */
@@ -318,7 +313,7 @@ const route =
       )
     }
     if (method === "GET" && path === "/2018-06-01/ping") {
-      exchange.reply(200, [["Content-Type", "text/plain"]], Buffer.from("pong"))
+      exchange.reply(200, headerLine("Content-Type", "text/plain"), Buffer.from("pong"))
       return nothing
     }
     refuse(exchange, { status: 404, errorType: "NotFound", errorMessage: `No such call: ${method} ${path}` })
