@@ -3,67 +3,66 @@
  * between, which would send it again when a kept connection turns out to be closed (`TECH.md` section 6), and so run
  * a function twice. Tells a request that certainly never left from one that may have arrived.
  */
-import { connect, type Socket } from "node:net"
-import { connect as connectSecurely } from "node:tls"
-import { Effect, Exit, Schema } from "effect"
-import type { Flow } from "../domain/AnswerSink.ts"
-import { type Receive, ResponseReader } from "./ResponseReader.ts"
-
-/** No connection: the request was not sent. */
-export class ConnectFailed extends Schema.TaggedError<ConnectFailed>()("ConnectFailed", {
-  cause: Schema.Defect()
-}) {}
-
-/** The connection broke off before the response was whole, or what came was no HTTP. */
-export class ExchangeBroken extends Schema.TaggedError<ExchangeBroken>()("ExchangeBroken", {
-  cause: Schema.Defect()
-}) {}
-
-export interface Address {
-  readonly host: string
-  readonly port: number
-  readonly secure: boolean
-}
-
-export interface HttpRequest {
-  readonly method: "GET" | "POST" | "DELETE"
-  /** With its query. */
-  readonly path: string
-  readonly headers: ReadonlyArray<readonly [string, string]>
-  readonly body: Uint8Array
-}
-
-export interface HttpHead {
-  readonly status: number
-  /** Names in lower case; the last of several equal ones. */
-  readonly headers: ReadonlyMap<string, string>
-}
-
-export interface HttpResponse extends HttpHead {
-  /** Empty where it was taken as it came. */
-  readonly body: Buffer
-}
-
-/** Takes the body of a response as it comes. What it answers to the head gets the body's pieces, if it is anything. */
-export type BodyTaker = (head: HttpHead, flow: Flow) => ((piece: Buffer) => void) | undefined
+import { Clock, Effect, FiberSet, type Scope } from "effect"
+import { type Streams, streams } from "../net/ByteStream.ts"
+import {
+  type Address,
+  type BodyTaker,
+  ConnectFailed,
+  type ExchangeBroken,
+  type HttpRequest,
+  type HttpResponse,
+  type Settle
+} from "./HttpExchange.ts"
+import { ServerConnection } from "./ServerConnection.ts"
 
 /** Below what servers commonly wait (5 seconds), so that a kept connection is seldom one that is being closed. */
 const keepMillis = 4000
+/** How often those are closed that were kept for too long. They are not taken either where that is still to come. */
+const sweepMillis = 1000
 const connectTimeout = "2 seconds"
-/** A body up to this size is copied behind its head and leaves in one packet. */
-const maxCoalescedBytes = 16 * 1024
 
-const keyOf = ({ host, port, secure }: Address) => `${secure ? "s" : ""}${host}:${port}`
+/** Where requests are sent. */
+interface Origin {
+  /** The header that names it. */
+  readonly hostLine: string
+  /** All that are open, or about to be. */
+  readonly connections: Set<ServerConnection>
+  /** Those of them that carry nothing. The one that was used last comes last. */
+  readonly idle: Array<ServerConnection>
+}
+
+interface Surroundings {
+  readonly streams: Streams
+  readonly nowMillis: () => number
+  /** Calls `sweep` every `sweepMillis`, as long as it answers that there is something left to look at. */
+  readonly watch: (sweep: () => boolean) => void
+}
 
 export class HttpClient {
-  readonly #open = new Set<Connection>()
-  readonly #idle = new Map<string, Array<Connection>>()
+  readonly #around: Surroundings
+  readonly #origins = new Map<string, Origin>()
+  #isWatched = false
+
+  private constructor(around: Surroundings) {
+    this.#around = around
+  }
 
   /** A client whose connections end with the scope. */
-  static readonly make = Effect.acquireRelease(
-    Effect.sync(() => new HttpClient()),
-    (client) => Effect.sync(() => client.#close())
-  )
+  static readonly make: Effect.Effect<HttpClient, never, Scope.Scope> = Effect.gen(function* () {
+    const clock = yield* Clock.Clock
+    const fork = yield* FiberSet.makeRuntime<never>()
+    const around: Surroundings = {
+      streams: yield* streams,
+      nowMillis: () => clock.currentTimeMillisUnsafe(),
+      watch: (sweep) =>
+        void fork(Effect.sync(sweep).pipe(Effect.delay(sweepMillis), Effect.repeat({ while: (left) => left })))
+    }
+    return yield* Effect.acquireRelease(
+      Effect.sync(() => new HttpClient(around)),
+      (client) => Effect.sync(() => client.#close())
+    )
+  })
 
   /** Sends `request` once and waits for the whole response, without limit. Interrupting it cuts the connection. */
   send(
@@ -72,10 +71,11 @@ export class HttpClient {
     taker?: BodyTaker
   ): Effect.Effect<HttpResponse, ConnectFailed | ExchangeBroken> {
     return Effect.suspend(() => {
-      const kept = this.#take(address)
-      if (kept !== undefined) return exchange(kept, address, request, taker)
-      const fresh = this.#connect(address)
-      return Effect.raceFirst(exchange(fresh, address, request, taker), connectDeadline(fresh))
+      const origin = this.#origin(address)
+      const kept = this.#take(origin)
+      if (kept !== undefined) return exchange(kept, origin, request, taker)
+      const fresh = this.#connect(origin, address)
+      return Effect.raceFirst(exchange(fresh, origin, request, taker), connectDeadline(fresh))
     })
   }
 
@@ -84,183 +84,107 @@ export class HttpClient {
    * before, which cuts the connection. Undefined where there is none: then nothing has happened.
    */
   startKept(address: Address, request: HttpRequest, settle: Settle): (() => void) | undefined {
-    const kept = this.#take(address)
-    if (kept === undefined) return undefined
+    const origin = this.#origins.get(keyOf(address))
+    const kept = origin && this.#take(origin)
+    if (origin === undefined || kept === undefined) return undefined
     let isOver = false
-    kept.start(
-      head(address, request),
-      request.body,
-      (result) => {
-        isOver = true
-        settle(result)
-      },
-      undefined
-    )
+    kept.start(headOf(origin, request), request.body, (result) => {
+      isOver = true
+      settle(result)
+    })
     return () => {
       if (!isOver) kept.destroy()
     }
   }
 
-  #take(address: Address): Connection | undefined {
-    const kept = this.#idle.get(keyOf(address))
-    let connection = kept?.pop()
-    // Ended by the other side, and not yet told that it is closed.
-    while (connection?.isDestroyed === true) connection = kept?.pop()
-    if (kept?.length === 0) this.#idle.delete(keyOf(address))
+  #origin(address: Address): Origin {
+    const key = keyOf(address)
+    const known = this.#origins.get(key)
+    if (known !== undefined) return known
+    const host = address.host.includes(":") ? `[${address.host}]` : address.host
+    const origin: Origin = { hostLine: `Host: ${host}:${address.port}\r\n`, connections: new Set(), idle: [] }
+    this.#origins.set(key, origin)
+    return origin
+  }
+
+  #take({ idle }: Origin): ServerConnection | undefined {
+    for (let connection = idle.pop(); connection !== undefined; connection = idle.pop()) {
+      // One that is closed has been so on this side, or by the other one, which is still to be told.
+      if (!connection.isClosed && !this.#isStale(connection)) return connection
+      connection.destroy()
+    }
+    return undefined
+  }
+
+  #isStale({ idleSinceMillis }: ServerConnection): boolean {
+    const age = this.#around.nowMillis() - idleSinceMillis
+    // A clock that was set back says nothing.
+    return age < 0 || age >= keepMillis
+  }
+
+  #connect(origin: Origin, address: Address): ServerConnection {
+    const connection = new ServerConnection(this.#around.streams, address, {
+      idle: () => {
+        connection.idleSinceMillis = this.#around.nowMillis()
+        origin.idle.push(connection)
+        this.#watch()
+      },
+      closed: () => {
+        origin.connections.delete(connection)
+        const place = origin.idle.indexOf(connection)
+        if (place !== -1) origin.idle.splice(place, 1)
+        if (origin.connections.size === 0) this.#origins.delete(keyOf(address))
+      }
+    })
+    origin.connections.add(connection)
     return connection
   }
 
-  #connect(address: Address): Connection {
-    const key = keyOf(address)
-    const connection: Connection = new Connection(
-      address,
-      () => this.#idle.set(key, [...(this.#idle.get(key) ?? []), connection]),
-      () => {
-        this.#open.delete(connection)
-        const left = (this.#idle.get(key) ?? []).filter((other) => other !== connection)
-        if (left.length === 0) this.#idle.delete(key)
-        else this.#idle.set(key, left)
-      }
-    )
-    this.#open.add(connection)
-    return connection
+  #watch(): void {
+    if (this.#isWatched) return
+    this.#isWatched = true
+    this.#around.watch(() => this.#sweep())
+  }
+
+  #sweep(): boolean {
+    this.#isWatched = false
+    for (const { idle } of this.#origins.values()) {
+      for (const connection of idle) if (this.#isStale(connection)) connection.destroy()
+      if (idle.length > 0) this.#isWatched = true
+    }
+    return this.#isWatched
   }
 
   #close(): void {
-    for (const connection of this.#open) connection.destroy()
+    for (const { connections } of this.#origins.values()) for (const connection of connections) connection.destroy()
   }
 }
 
-type Settle = (result: Exit.Exit<HttpResponse, ConnectFailed | ExchangeBroken>) => void
+const keyOf = ({ host, port, secure }: Address) => `${secure ? "s" : ""}${host}:${port}`
 
-const exchange = (connection: Connection, address: Address, request: HttpRequest, taker: BodyTaker | undefined) =>
+const exchange = (connection: ServerConnection, origin: Origin, request: HttpRequest, taker: BodyTaker | undefined) =>
   Effect.callback<HttpResponse, ConnectFailed | ExchangeBroken>((resume) => {
-    connection.start(head(address, request), request.body, resume, taker)
+    connection.start(headOf(origin, request), request.body, resume, taker)
     return Effect.sync(() => connection.destroy())
   })
 
 /** Never succeeds: it fails when there is no connection in time, and else waits to be interrupted. */
-const connectDeadline = (connection: Connection) =>
+const connectDeadline = (connection: ServerConnection) =>
   Effect.andThen(
     Effect.sleep(connectTimeout),
     Effect.suspend(() =>
-      connection.connected
+      connection.isConnected
         ? Effect.never
         : Effect.fail(new ConnectFailed({ cause: new Error(`no connection within ${connectTimeout}`) }))
     )
   )
 
-const head = (address: Address, request: HttpRequest): string => {
-  const host = address.host.includes(":") ? `[${address.host}]` : address.host
-  let text = `${request.method} ${request.path} HTTP/1.1\r\nHost: ${host}:${address.port}\r\n`
-  // A line break in a value would begin a header, or a request, of its own.
-  for (const [name, value] of request.headers) text += `${name}: ${value.replace(/[\r\n]+/g, " ")}\r\n`
-  return `${text}Content-Length: ${request.body.length}\r\n\r\n`
+const headOf = ({ hostLine }: Origin, { body, headers, method, path }: HttpRequest): string => {
+  let text = `${method} ${path} HTTP/1.1\r\n${hostLine}`
+  for (const [name, value] of headers) text += `${name}: ${fieldValue(value)}\r\n`
+  return `${text}Content-Length: ${body.length}\r\n\r\n`
 }
 
-/** One socket, and at most one exchange on it. */
-class Connection {
-  readonly #socket: Socket
-  readonly #onIdle: () => void
-  #reader = new ResponseReader()
-  #settle: Settle | undefined
-  #waiting: (() => void) | undefined
-  connected = false
-
-  constructor(address: Address, onIdle: () => void, onClose: () => void) {
-    const { host, port, secure } = address
-    this.#onIdle = onIdle
-    this.#socket = secure ? connectSecurely({ host, port, servername: host }) : connect({ host, port })
-    this.#socket.setNoDelay(true)
-    this.#socket.once(secure ? "secureConnect" : "connect", () => {
-      this.connected = true
-      this.#waiting?.()
-      this.#waiting = undefined
-    })
-    this.#socket.on("data", (chunk: Buffer) => this.#read(chunk))
-    this.#socket.on("error", (cause) => this.#break(cause))
-    this.#socket.on("end", () => this.#end())
-    this.#socket.on("close", () => {
-      this.#break(new Error("the connection was closed before the answer"))
-      onClose()
-    })
-    this.#socket.setTimeout(keepMillis, () => {
-      if (this.#settle === undefined) this.#socket.destroy()
-    })
-  }
-
-  start(head: string, body: Uint8Array, settle: Settle, taker: BodyTaker | undefined): void {
-    this.#settle = settle
-    this.#reader = new ResponseReader(taker === undefined ? undefined : this.#receive(taker))
-    this.#socket.ref()
-    const write = () => {
-      if (body.length > maxCoalescedBytes) {
-        this.#socket.write(head, "utf8")
-        this.#socket.write(body)
-      } else this.#socket.write(Buffer.concat([Buffer.from(head), body]))
-    }
-    if (this.connected) write()
-    else this.#waiting = write
-  }
-
-  #receive(taker: BodyTaker): Receive {
-    const settle = this.#settle
-    const flow: Flow = {
-      pause: () => {
-        if (this.#settle === settle) this.#socket.pause()
-      },
-      resume: () => {
-        if (this.#settle === settle) this.#socket.resume()
-      }
-    }
-    return (head) => taker(head, flow)
-  }
-
-  get isDestroyed(): boolean {
-    return this.#socket.destroyed
-  }
-
-  destroy(): void {
-    this.#settle = undefined
-    this.#socket.destroy()
-  }
-
-  #read(chunk: Buffer): void {
-    // Nobody asked: whoever speaks here does not keep to the protocol.
-    if (this.#settle === undefined) this.#socket.destroy()
-    else {
-      try {
-        this.#reader.data(chunk)
-        if (this.#reader.complete) this.#finish()
-      } catch (cause) {
-        this.#break(cause)
-      }
-    }
-  }
-
-  /** The other side sends no more: the end of a response whose length it did not say. */
-  #end(): void {
-    this.#reader.end()
-    if (this.#settle !== undefined && this.#reader.complete) this.#finish()
-    this.#socket.destroy()
-  }
-
-  #finish(): void {
-    const settle = this.#settle
-    this.#settle = undefined
-    if (this.#reader.reusable) {
-      if (this.#socket.isPaused()) this.#socket.resume()
-      // An idle connection keeps no process alive.
-      this.#socket.unref()
-      this.#onIdle()
-    } else this.#socket.destroy()
-    settle?.(Exit.succeed(this.#reader.response))
-  }
-
-  #break(cause: unknown): void {
-    const settle = this.#settle
-    this.#settle = undefined
-    this.#socket.destroy()
-    settle?.(Exit.fail(this.connected ? new ExchangeBroken({ cause }) : new ConnectFailed({ cause })))
-  }
-}
+/** A value whose characters are the bytes of its UTF-8. A line break in it would begin a header, or a request. */
+const fieldValue = (value: string): string =>
+  /^[\x20-\x7e]*$/.test(value) ? value : Buffer.from(value.replace(/[\r\n]+/g, " ")).toString("latin1")

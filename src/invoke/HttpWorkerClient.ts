@@ -13,7 +13,7 @@ import {
   logHeader,
   type ManagerError
 } from "../provision/ManagerProtocol.ts"
-import type { BodyTaker, HttpResponse } from "./HttpClient.ts"
+import type { BodyTaker, HttpResponse } from "./HttpExchange.ts"
 import { type WorkerAnswer, WorkerClient, WorkerLost } from "./WorkerClient.ts"
 
 export const layer = (options: ManagerClientOptions) =>

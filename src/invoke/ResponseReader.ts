@@ -1,14 +1,10 @@
-/** Reads one HTTP/1.1 response out of the pieces a socket gives. Throws on what is no such thing. */
-import {
-  type Fields,
-  type Framing,
-  framingOf,
-  keepsAlive,
-  MalformedMessage,
-  MessageReader,
-  readFields
-} from "../http/MessageReader.ts"
-import type { HttpHead, HttpResponse } from "./HttpClient.ts"
+/**
+ * Reads HTTP/1.1 responses, one after the other, out of the pieces a socket gives. Throws on what is no such thing.
+ * What nearly all are, a head in one piece and a body whose length it says, is read here; all else by MessageReader.
+ */
+import { MessageReader } from "../http/MessageReader.ts"
+import type { HttpHead, HttpResponse } from "./HttpExchange.ts"
+import { type ResponseHead, readResponseHead } from "./ResponseHead.ts"
 
 /** Well above the largest answer a function may give. */
 const maxBodyBytes = 64 * 1024 * 1024
@@ -17,62 +13,96 @@ const maxBodyBytes = 64 * 1024 * 1024
 export type Receive = (head: HttpHead) => ((piece: Buffer) => void) | undefined
 
 export class ResponseReader {
-  readonly #receive: Receive | undefined
+  #receive: Receive | undefined
   #receiver: ((piece: Buffer) => void) | undefined
-  readonly #reader = new MessageReader({
-    head: (startLine, lines) => this.#begin(startLine, readFields(lines)),
-    data: (piece) => this.#keep(piece),
-    end: () => {
-      this.#complete = true
-    }
-  })
-  #status = 0
-  #headers: Fields = new Map()
-  #keepAlive = false
-  #complete = false
-  readonly #pieces: Array<Buffer> = []
+  #head: ResponseHead | undefined
+  /** Reads this response, where it is not a plain one. */
+  #careful: MessageReader | undefined
+  /** What is missing of a plain one. */
+  #left = 0
+  #isComplete = false
+  #isReusable = false
+  #pieces: Array<Buffer> = []
   #bytes = 0
 
-  constructor(receive?: Receive) {
+  /** Goes on to the next response, after one that left the connection reusable. */
+  next(receive?: Receive): void {
     this.#receive = receive
+    this.#receiver = undefined
+    this.#head = undefined
+    this.#careful = undefined
+    this.#isComplete = false
+    this.#bytes = 0
   }
 
   data(chunk: Buffer): void {
-    this.#reader.push(chunk)
+    if (this.#careful !== undefined) this.#careful.push(chunk)
+    else if (this.#head !== undefined) this.#go(chunk)
+    else {
+      const head = readResponseHead(chunk)
+      if (head !== undefined && typeof head.framing === "number") {
+        this.#begin(head)
+        this.#left = head.framing
+        this.#go(chunk.subarray(head.bytes))
+      } else {
+        this.#careful = this.#carefulReader()
+        this.#careful.push(chunk)
+      }
+    }
   }
 
   /** The other side sends no more. */
   end(): void {
-    if (!this.#complete) this.#keepAlive = false
-    this.#reader.close()
+    this.#isReusable = false
+    this.#careful?.close()
   }
 
-  get complete(): boolean {
-    return this.#complete
+  get isComplete(): boolean {
+    return this.#isComplete
   }
 
-  /** True when the connection may carry another exchange. */
-  get reusable(): boolean {
-    return this.#complete && this.#keepAlive && this.#reader.drained
+  /** True when it is complete and the connection may carry another exchange. */
+  get isReusable(): boolean {
+    return this.#isComplete && this.#isReusable && this.#careful?.drained !== false
   }
 
-  get response(): HttpResponse {
+  /** The one that is complete; nothing of it is held here after that. */
+  take(): HttpResponse {
+    const { headers, status } = this.#head!
     const body = this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces)
-    return { status: this.#status, headers: this.#headers, body }
+    this.#head = undefined
+    this.#pieces = []
+    return { status, headers, body }
   }
 
-  #begin(startLine: string, headers: Fields): Framing {
-    const [, minor, status] = /^HTTP\/1\.([01]) (\d{3})(?: .*)?$/.exec(startLine) ?? []
-    if (minor === undefined || status === undefined)
-      throw new MalformedMessage(400, "the answer is no HTTP/1.1 response")
-    this.#status = Number(status)
-    this.#headers = headers
-    // 100 Continue and its like go before the response.
-    if (this.#status < 200) return "another head"
-    this.#keepAlive = keepsAlive(headers.get("connection"), minor)
-    this.#receiver = this.#receive?.({ status: this.#status, headers })
-    if (this.#status === 204 || this.#status === 304) return 0
-    return framingOf(headers) ?? "close"
+  #begin(head: ResponseHead): void {
+    this.#head = head
+    this.#isReusable = head.keepsAlive
+    this.#receiver = this.#receive?.(head)
+  }
+
+  /** Takes what comes of the body of a plain response. */
+  #go(chunk: Buffer): void {
+    // Nobody asked for more than one response.
+    if (chunk.length > this.#left) this.#isReusable = false
+    const piece = chunk.length > this.#left ? chunk.subarray(0, this.#left) : chunk
+    this.#left -= piece.length
+    if (piece.length > 0) this.#keep(piece)
+    this.#isComplete = this.#left === 0
+  }
+
+  #carefulReader(): MessageReader<ReadonlyArray<string>> {
+    return new MessageReader({
+      head: (startLine, lines) => {
+        const head = readResponseHead(Buffer.from(`${[startLine, ...lines].join("\r\n")}\r\n\r\n`, "latin1"))!
+        if (head.framing !== "another head") this.#begin(head)
+        return head.framing
+      },
+      data: (piece) => this.#keep(piece),
+      end: () => {
+        this.#isComplete = true
+      }
+    })
   }
 
   #keep(piece: Buffer): void {

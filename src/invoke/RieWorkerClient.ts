@@ -9,14 +9,8 @@ import type { Invocation } from "../domain/Invocation.ts"
 import { isRecord } from "../domain/json.ts"
 import type { Worker } from "../domain/Worker.ts"
 import { errorDocument, timeoutDocument } from "./errorDocuments.ts"
-import {
-  type Address,
-  type ConnectFailed,
-  type ExchangeBroken,
-  HttpClient,
-  type HttpRequest,
-  type HttpResponse
-} from "./HttpClient.ts"
+import { HttpClient } from "./HttpClient.ts"
+import type { Address, ConnectFailed, ExchangeBroken, HttpRequest, HttpResponse } from "./HttpExchange.ts"
 import { type WorkerAnswer, WorkerClient, WorkerLost } from "./WorkerClient.ts"
 
 const path = "/2015-03-31/functions/function/invocations"
@@ -48,8 +42,8 @@ export const layer = Layer.effect(
           }
           let abandon: (() => void) | undefined
           const cut = http.startKept(addressOf(worker), requestOf(invocation), (exit) => {
-            const answer = Exit.isSuccess(exit) ? plainAnswer(exit.value) : undefined
-            if (answer !== undefined) taker.answered(answer)
+            const said = Exit.isSuccess(exit) && exit.value.status === 200 ? saidIn(exit.value) : undefined
+            if (said?.isJson === true) taker.answered(answerOf(said))
             else abandon = tell(settle(worker, invocation, exit))
           })
           if (cut === undefined) return tell(send(worker, invocation))
@@ -79,7 +73,7 @@ const settle = (
     Effect.fail(new WorkerLost({ workerId: worker.id, began, target: targetOf(worker), cause, ...said }))
   if (Exit.isSuccess(exit)) {
     const response = exit.value
-    if (response.status === 200) return read(response, invocation)
+    if (response.status === 200) return read(saidIn(response), invocation)
     const said = `the emulator answered ${response.status}: ${snippet(response.body.toString())}`
     return lost(true, new Error(said), lastWordsOf(response))
   }
@@ -88,27 +82,24 @@ const settle = (
   return Effect.failCause(exit.cause as Cause.Cause<never>)
 }
 
-/** The answer of an exchange that went as nearly all do; undefined where more is to be said of it. */
-const plainAnswer = (response: HttpResponse): WorkerAnswer | undefined => {
-  if (response.status !== 200) return undefined
-  const value = parse(response.body.toString())
-  return value === undefined || guessErrorType(response, value) !== undefined ? undefined : { payload: response.body }
-}
-
 const targetOf = (worker: Worker): string => `http://${worker.host}:${worker.port}${path}`
 
-const headersOf = (invocation: Invocation): ReadonlyArray<readonly [string, string]> => [
-  ["Content-Type", "application/json"],
-  ...(invocation.traceId === "" ? [] : [["X-Amzn-Trace-Id", invocation.traceId] as const]),
-  ["X-Amz-Client-Context", Buffer.from(JSON.stringify(clientContext(invocation))).toString("base64")]
-]
+const contentType = ["Content-Type", "application/json"] as const
+
+const headersOf = (invocation: Invocation): ReadonlyArray<readonly [string, string]> => {
+  const context = ["X-Amz-Client-Context", Buffer.from(clientContext(invocation)).toString("base64")] as const
+  return invocation.traceId === ""
+    ? [contentType, context]
+    : [contentType, ["X-Amzn-Trace-Id", invocation.traceId], context]
+}
 
 /** What the caller sent, with the trace in `custom.trace_id`, where functions that cannot see the header look for it. */
-const clientContext = ({ clientContext, traceId }: Invocation): Record<string, unknown> => {
-  const given = parse(clientContext ?? "{}")
+const clientContext = ({ clientContext, traceId }: Invocation): string => {
+  const trace = traceId === "" ? {} : { trace_id: traceId }
+  if (clientContext === undefined) return JSON.stringify({ custom: trace })
+  const given = parse(clientContext)
   const context = isRecord(given) ? given : {}
-  const custom = isRecord(context.custom) ? context.custom : {}
-  return { ...context, custom: traceId === "" ? custom : { ...custom, trace_id: traceId } }
+  return JSON.stringify({ ...context, custom: { ...(isRecord(context.custom) ? context.custom : {}), ...trace } })
 }
 
 /** The value of a JSON text; undefined when it is none. */
@@ -122,28 +113,39 @@ const parse = (text: string): unknown => {
 
 const snippet = (text: string): string => text.slice(0, 200)
 
-const read = (response: HttpResponse, invocation: Invocation): Effect.Effect<WorkerAnswer> => {
+/** What is in an answer that is no refusal. */
+interface Said {
+  readonly response: HttpResponse
+  readonly text: string
+  readonly isJson: boolean
+  readonly errorType: string | undefined
+}
+
+const saidIn = (response: HttpResponse): Said => {
   const text = response.body.toString()
   const value = parse(text)
-  const answer = { payload: response.body }
-  if (value === undefined) {
-    const timedOut = /^Task timed out after (\d+\.\d\d) seconds$/.exec(text.trim())?.[1]
-    if (timedOut !== undefined) {
-      const document = timeoutDocument(invocation.requestId, Duration.seconds(Number(timedOut)))
-      return Effect.succeed({ payload: errorDocument(document), errorType: document.errorType })
-    }
-    return Effect.logWarning("Failed to parse Lambda response body as JSON. Returning as string.").pipe(
-      Effect.annotateLogs({
-        snippet: snippet(text),
-        status_code: response.status,
-        function_name: invocation.functionName,
-        aws_request_id: invocation.requestId
-      }),
-      Effect.as(answer)
-    )
+  return { response, text, isJson: value !== undefined, errorType: guessErrorType(response, value) }
+}
+
+const answerOf = ({ errorType, response: { body } }: Said): WorkerAnswer =>
+  errorType === undefined ? { payload: body } : { payload: body, errorType }
+
+const read = (said: Said, invocation: Invocation): Effect.Effect<WorkerAnswer> => {
+  if (said.isJson) return Effect.succeed(answerOf(said))
+  const timedOut = /^Task timed out after (\d+\.\d\d) seconds$/.exec(said.text.trim())?.[1]
+  if (timedOut !== undefined) {
+    const document = timeoutDocument(invocation.requestId, Duration.seconds(Number(timedOut)))
+    return Effect.succeed({ payload: errorDocument(document), errorType: document.errorType })
   }
-  const errorType = guessErrorType(response, value)
-  return Effect.succeed(errorType === undefined ? answer : { ...answer, errorType })
+  return Effect.logWarning("Failed to parse Lambda response body as JSON. Returning as string.").pipe(
+    Effect.annotateLogs({
+      snippet: snippet(said.text),
+      status_code: said.response.status,
+      function_name: invocation.functionName,
+      aws_request_id: invocation.requestId
+    }),
+    Effect.as({ payload: said.response.body })
+  )
 }
 
 /** After a crash, or an initialisation that failed, the emulator still tells what happened. */
@@ -160,6 +162,6 @@ const lastWordsOf = (response: HttpResponse): Pick<WorkerLost, "lastWords"> => {
 const guessErrorType = (response: HttpResponse, value: unknown): string | undefined => {
   const fields = isRecord(value) ? value : {}
   const typed = typeof fields.errorType === "string" ? fields.errorType : undefined
-  if (response.headers.has("x-amz-function-error")) return typed ?? "Function.Unknown"
+  if (response.headers.get("x-amz-function-error") !== undefined) return typed ?? "Function.Unknown"
   return typeof fields.errorMessage === "string" ? typed : undefined
 }

@@ -1,14 +1,8 @@
 /** Speaks HTTP to a manager in another process: where it is, the token, the time limit, what a failure looks like. */
 import { Data, Duration, Effect, Option, Schedule, Schema } from "effect"
 import type { GatewayId } from "../domain/Worker.ts"
-import {
-  type Address,
-  type BodyTaker,
-  type ConnectFailed,
-  type ExchangeBroken,
-  HttpClient,
-  type HttpRequest
-} from "../invoke/HttpClient.ts"
+import { HttpClient } from "../invoke/HttpClient.ts"
+import type { Address, BodyTaker, ConnectFailed, ExchangeBroken, HttpRequest } from "../invoke/HttpExchange.ts"
 import { ManagerError } from "./ManagerProtocol.ts"
 
 export interface ManagerClientOptions {
