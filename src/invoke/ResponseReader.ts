@@ -17,7 +17,7 @@ export class ResponseReader {
   #receiver: ((piece: Buffer) => void) | undefined
   #head: ResponseHead | undefined
   /** Reads this response, where it is not a plain one. */
-  #careful: MessageReader | undefined
+  #careful: MessageReader<ReadonlyArray<string>> | undefined
   /** What is missing of a plain one. */
   #left = 0
   #isComplete = false
@@ -92,7 +92,7 @@ export class ResponseReader {
   }
 
   #carefulReader(): MessageReader<ReadonlyArray<string>> {
-    return new MessageReader({
+    return new MessageReader((lines) => lines, {
       head: (startLine, lines) => {
         const head = readResponseHead(Buffer.from(`${[startLine, ...lines].join("\r\n")}\r\n\r\n`, "latin1"))!
         if (head.framing !== "another head") this.#begin(head)
