@@ -2,8 +2,9 @@
  * One worker as a process group of this machine. It is started behind a gate: nothing of it runs before the reaper
  * knows the group, so that no death of Irori leaves a worker behind.
  */
-import { type ChildProcess, spawn } from "node:child_process"
+import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { getDefaultHighWaterMark, setDefaultHighWaterMark } from "node:stream"
 import { Deferred, type Duration, Effect, Exit, Schema } from "effect"
 import type { WorkerExit } from "../domain/Worker.ts"
 import { exitOf } from "./exitOf.ts"
@@ -99,7 +100,7 @@ const spawnGated = (launch: Launch, { drained, exited }: End) =>
     try {
       const { args, extensions, program } = launch
       const started = extensions === undefined ? [gate, "sh"] : [gateWithExtensions, "sh", extensions]
-      const child = spawn("/bin/sh", ["-c", ...started, program, ...args], {
+      const child = spawnToReadInPieces("/bin/sh", ["-c", ...started, program, ...args], {
         cwd: launch.folder,
         // A session and process group of its own, whose number is its process id.
         detached: true,
@@ -122,6 +123,24 @@ const spawnGated = (launch: Launch, { drained, exited }: End) =>
       refuse(cause)
     }
   })
+
+/**
+ * `spawn`, whose pipes set aside no 64 KiB each to read into, which Bun does at once and for as long as a worker idles. How
+ * much is read at a time is not changed by that where there is much. Options of a process have no word for it, so it is
+ * the default of all streams until the pipes are there.
+ */
+const spawnToReadInPieces = (program: string, args: ReadonlyArray<string>, options: SpawnOptions): ChildProcess => {
+  const usual = getDefaultHighWaterMark(false)
+  setDefaultHighWaterMark(false, 1024)
+  try {
+    const child = spawn(program, args, options)
+    // Made when they are first asked for.
+    void [child.stdout, child.stderr]
+    return child
+  } finally {
+    setDefaultHighWaterMark(false, usual)
+  }
+}
 
 /** Kills the group again and again until nobody in it lives. A process that left the group is not found. */
 const killed = (group: number, { drained, exited }: End) =>
