@@ -42,6 +42,14 @@ const smallWorkers = (name: string, scaling: string) => {
   return folder
 }
 
+/** A number of a function's pool, as Irori says itself. */
+const gaugeOf = async (irori: Irori, gauge: string, functionName: string): Promise<number> => {
+  const report = await (await fetch(`${irori.url}/metrics`)).text()
+  return Number(new RegExp(`^${gauge}\\{[^}]*function="${functionName}"[^}]*\\} (\\d+)`, "m").exec(report)?.[1])
+}
+
+const queued = (irori: Irori): Promise<number> => gaugeOf(irori, "irori_pool_waiting_callers", "busy")
+
 const perWorker = async (isShort: boolean, times: number): Promise<Row> => {
   const [few, many] = isShort ? [2, 6] : [20, 220]
   const ours: Array<number> = []
@@ -53,20 +61,23 @@ const perWorker = async (isShort: boolean, times: number): Promise<Row> => {
         const body = '{"sleep":2000}'
         const call = () => fetch(irori.invokeUrl("small"), { method: "POST", body }).then((answer) => answer.text())
         await Promise.all(Array.from({ length: count }, call))
-        return (await askWatch(watch)).residentBytes
+        // Some may have been free again before the last was there.
+        const workers = await gaugeOf(irori, "irori_pool_idle_workers", "small")
+        return { workers, bytes: (await askWatch(watch)).residentBytes }
       }
       // What it takes to have run at all is not the workers'.
       await warmUp(irori.invokeUrl("small"), "{}", few, isShort ? 10 : 200)
       await memoryOf(few)
       const before = await memoryOf(few)
-      ours.push(((await memoryOf(many)) - before) / (many - few) / 1024)
+      const after = await memoryOf(many)
+      ours.push((after.bytes - before.bytes) / (after.workers - before.workers) / 1024)
     } finally {
       await irori.stop()
       folder.remove()
     }
   }
   return {
-    what: `an idle worker, ${few} → ${many}`,
+    what: `an idle worker, ${few} → as many as ${many}`,
     unit: "KB",
     digits: 1,
     ours,
@@ -84,12 +95,6 @@ const open = (url: URL, body: string): Promise<Socket> =>
       socket.write(head + body, () => resolve(socket))
     })
   })
-
-/** How many the function's queue has, as Irori says itself. */
-const queued = async (irori: Irori): Promise<number> => {
-  const report = await (await fetch(`${irori.url}/metrics`)).text()
-  return Number(/^irori_pool_waiting_callers\{[^}]*function="busy"[^}]*\} (\d+)/m.exec(report)?.[1])
-}
 
 const perRequest = async (isShort: boolean, times: number): Promise<Row> => {
   const [few, many] = isShort ? [5, 25] : [100, 900]
