@@ -5,6 +5,7 @@
 import { Agent } from "node:http"
 import { availableParallelism } from "node:os"
 import type { Readable } from "node:stream"
+import { inspect } from "node:util"
 import type Docker from "dockerode"
 import { Context, Duration, Effect, Fiber, Layer, Schema, type Scope, Semaphore, Stream } from "effect"
 import type { ContainerLog, LogLine } from "./ContainerLog.ts"
@@ -402,6 +403,12 @@ export class DockerAdaptor extends Context.Service<
  * A client for the engine, or why there cannot be one. Every setting is given, since dockerode takes those that are
  * not from the environment: there, `DOCKER_CLIENT_TIMEOUT` would be read as milliseconds.
  */
+/**
+ * dockerode makes a text of the agent for each request, for a debug log that is off, and so of all its connections, as
+ * deep as they are: that is milliseconds, the more the more workers there are.
+ */
+const unprinted = (agent: Agent): Agent => Object.assign(agent, { [inspect.custom]: () => "an agent" })
+
 const connect = (host: string) =>
   Effect.gen(function* () {
     const endpoint = dockerEndpoint(host)
@@ -410,7 +417,7 @@ const connect = (host: string) =>
     if ("problem" in endpoint) return { address: host, docker: unusable(endpoint.problem, endpoint.problem) }
     // No connection outlives its request, so that none is found dead when the engine was restarted.
     const agent = yield* Effect.acquireRelease(
-      Effect.sync(() => new Agent({ keepAlive: false })),
+      Effect.sync(() => unprinted(new Agent({ keepAlive: false }))),
       (agent) => Effect.sync(() => agent.destroy())
     )
     const settings = {
