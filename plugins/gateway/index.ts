@@ -16,7 +16,7 @@ import type { RouteAuthorizer } from "../../src/routing/RouteAuthorizer.ts"
 import type { RouteTable } from "../../src/routing/RouteTable.ts"
 import { refuseCaller } from "./auth.ts"
 import { errorResponse, Fault, OperationUnknown, PathUnreadable } from "./errors.ts"
-import { exchange, exchangeOf } from "./exchange.ts"
+import { accessLog, exchange, exchangeOf } from "./exchange.ts"
 import { failedEvents } from "./failedEvents.ts"
 import { health } from "./health.ts"
 import { invoke } from "./invoke.ts"
@@ -58,6 +58,7 @@ export type GatewayServices =
   | SignIn
 
 export const gateway = (runtime: ManagedRuntime.ManagedRuntime<GatewayServices, never>, options: GatewayOptions) => {
+  const log = accessLog(runtime)
   const isOwn = (path: string) => ownPath.test(path) || options.isForeign?.(path) === true
   return (
     new Elysia({ name: "gateway" })
@@ -78,6 +79,9 @@ export const gateway = (runtime: ManagedRuntime.ManagedRuntime<GatewayServices, 
         if (unknown === undefined || isRouted(runtime, request, isOwn)) return
         const response = errorResponse(unknown, options.owner)
         set.status = response.status
+        // What is returned here goes past the hooks, and who was turned away is what a log is read for.
+        const userAgent = request.headers.get("user-agent") ?? undefined
+        log(exchangeOf(request), { method: request.method, path, userAgent }, response.status)
         return response
       })
       .onError({ as: "global" }, ({ code, error, request, path, set }) => {

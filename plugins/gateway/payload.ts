@@ -95,9 +95,6 @@ const refusalOf = (parse: () => unknown): PayloadNotJson | undefined => {
   }
 }
 
-/** What `checkJson` demands of a body, at once. */
-export const isJson = (payload: Uint8Array): boolean => refusalOf(() => JSON.parse(utf8.decode(payload))) === undefined
-
 const emptyEvent = new TextEncoder().encode("{}")
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })

@@ -4,18 +4,21 @@
  * option in a header, a body of known length. All else goes the way of the routes, and so does a plain request that turns
  * out to need more: this refuses nothing itself, and answers only what a function has answered or failed with.
  */
-import { Exit, type ManagedRuntime } from "effect"
+import { Effect, Exit, type ManagedRuntime } from "effect"
 import { FunctionName } from "../../src/domain/FunctionName.ts"
 import type { Invocation, InvocationResult } from "../../src/domain/Invocation.ts"
 import { formatTraceId } from "../../src/domain/TraceId.ts"
-import type { Direct, PlainAnswer, PlainRequest } from "../../src/http/HttpServer.ts"
+import type { Direct, DirectReply, PlainRequest } from "../../src/http/HttpServer.ts"
 import { fieldOf, type RequestHead } from "../../src/http/requestHead.ts"
+import type { InvokeError } from "../../src/invoke/InvokeError.ts"
 import { LambdaInvoker } from "../../src/invoke/LambdaInvoker.ts"
+import type { Caller } from "../../src/invoke/WarmInvocation.ts"
+import type { Abandon } from "../../src/invoke/WorkerClient.ts"
 import { refuseCaller } from "./auth.ts"
 import { accessLog, type Exchange, newExchange, traceTo } from "./exchange.ts"
 import type { GatewayOptions } from "./index.ts"
 import { invokeFields, invokeResponse } from "./invokeResponse.ts"
-import { isJson } from "./payload.ts"
+import { checkJson } from "./payload.ts"
 import { responseOf } from "./respond.ts"
 
 /** For the server that the gateway is behind. */
@@ -32,9 +35,10 @@ export const warmInvoke = (
     exchange: Exchange,
     functionName: FunctionName,
     { body, head }: PlainRequest,
-    reply: (answer: PlainAnswer | Response) => void
-  ): (() => void) | undefined => {
-    if (!isJson(body)) return undefined
+    reply: DirectReply
+  ): (() => void) => {
+    let hasLeft = false
+    let abandon: Abandon | undefined
     const invocation: Invocation = {
       requestId: exchange.requestId,
       functionName,
@@ -43,24 +47,31 @@ export const warmInvoke = (
     }
     const logged = (status: number) =>
       log(exchange, { method: head.method, path: head.target, userAgent: fieldOf(head, "user-agent") }, status)
-    const abandon = start?.(invocation, {
+    const caller: Caller<Exit.Exit<InvocationResult, InvokeError>> = {
       succeeded: (result) => {
+        if (hasLeft) return
         logged(200)
-        reply({ status: 200, fields: fieldsOf(exchange, result), body: result.payload })
+        reply.answer({ status: 200, fields: fieldsOf(exchange, result), body: result.payload })
       },
       failed: (exit) => {
+        if (hasLeft) return
         const response = responseOf(runtime, exchange, options.owner, Exit.map(exit, invokeResponse))
         response.headers.set("x-amzn-RequestId", exchange.requestId)
         response.headers.set("X-Amzn-Trace-Id", formatTraceId(exchange.trace))
         logged(response.status)
-        reply(response)
+        reply.answer(response)
       }
+    }
+    checkJson(body, (refusal) => {
+      if (hasLeft) return
+      abandon = refusal === undefined ? start?.(invocation, caller) : undefined
+      if (abandon === undefined) reply.pass()
     })
-    if (abandon === undefined) return undefined
     return () => {
-      abandon()
+      hasLeft = true
       // Nobody reads this; the number is for the access log.
       logged(499)
+      if (abandon !== undefined) runtime.runFork(Effect.delay(Effect.sync(abandon), finishMillis))
     }
   }
 
@@ -75,6 +86,12 @@ export const warmInvoke = (
     }
   }
 }
+
+/**
+ * A worker whose caller has left may take so long to finish, as any would on AWS: what it has under way is then not cut
+ * off in the middle, and the next caller does not wait for another to start.
+ */
+const finishMillis = 1000
 
 const [before, after] = ["/2015-03-31/functions/", "/invocations"]
 const plainName = /^[a-zA-Z0-9-_]{1,64}$/

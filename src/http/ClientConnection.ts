@@ -19,6 +19,7 @@ import {
 import { MalformedMessage, MessageReader } from "./MessageReader.ts"
 import { withRaw } from "./RawRequest.ts"
 import { type RequestFields, type RequestHead, readRequestFields, readRequestHead } from "./requestHead.ts"
+import { WholeBody } from "./WholeBody.ts"
 
 export interface ConnectionOptions {
   /** Of an encrypted connection. */
@@ -57,7 +58,7 @@ interface Exchange {
   /** Called when the client leaves before it has the answer. */
   onLeave: (() => void) | undefined
   /** What has come of the body before the request was handed over. */
-  readonly pieces: Array<Buffer>
+  readonly held: WholeBody
   bodyBytes: number
   /** Of a body that was still to come then. */
   body: ReadableStreamDefaultController<Uint8Array> | undefined
@@ -193,7 +194,7 @@ export class ClientConnection implements ByteStreamUser {
       head,
       direct: this.#options.direct?.(head),
       onLeave: undefined,
-      pieces: [],
+      held: new WholeBody(typeof head.framing === "number" ? head.framing : undefined),
       bodyBytes: 0,
       body: undefined,
       // `Request` knows no body of these.
@@ -213,7 +214,7 @@ export class ClientConnection implements ByteStreamUser {
     if (exchange.bodyBytes > this.#options.maxBodyBytes) throw new MalformedMessage(413, "the body is too long")
     if (exchange.ignoresBody) return
     if (exchange.body === undefined) {
-      exchange.pieces.push(piece)
+      exchange.held.add(piece)
       return
     }
     exchange.body.enqueue(new Uint8Array(piece))
@@ -231,17 +232,27 @@ export class ClientConnection implements ByteStreamUser {
   }
 
   #handOverDirectly(exchange: Exchange, direct: DirectAnswer): void {
-    const { head, pieces } = exchange
-    const body = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
+    const { head, held } = exchange
     const clientAddress = this.#stream.remoteAddress ?? ""
     exchange.isHandedOver = true
-    exchange.onLeave = direct({ head, body, clientAddress }, (answer) => this.#answerDirectly(exchange, answer))
-    if (exchange.onLeave === undefined) this.#handOver(exchange)
+    let isDecided = false
+    const decided = (next: () => void) => {
+      isDecided = true
+      // Else the client has left.
+      if (exchange === this.#exchange) next()
+    }
+    const leave = direct(
+      { head, body: held.whole, clientAddress },
+      {
+        answer: (answer) => decided(() => this.#answerDirectly(exchange, answer)),
+        pass: () => decided(() => this.#handOver(exchange))
+      }
+    )
+    if (!isDecided) exchange.onLeave = leave
   }
 
   #answerDirectly(exchange: Exchange, answer: PlainAnswer | Response): void {
-    // The client has left.
-    if (exchange !== this.#exchange) return
+    exchange.onLeave = undefined
     exchange.isAnswered = true
     if (answer instanceof Response) {
       void this.#write(exchange, answer).then(
@@ -285,14 +296,16 @@ export class ClientConnection implements ByteStreamUser {
   }
 
   #bodyOf(exchange: Exchange): { readonly body?: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> } {
-    const { ignoresBody, isRead, pieces } = exchange
-    if (ignoresBody || (isRead && pieces.length === 0)) return {}
-    if (isRead) return { body: new Uint8Array(pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)) }
+    const { held, ignoresBody, isRead } = exchange
+    if (ignoresBody || (isRead && held.bytes === 0)) return {}
+    // `Request` takes what is behind a view of memory, too.
+    if (isRead) return { body: new Uint8Array(held.whole) }
     const body = new ReadableStream<Uint8Array>(
       {
         start: (controller) => {
           exchange.body = controller
-          for (const piece of pieces.splice(0)) controller.enqueue(new Uint8Array(piece))
+          if (held.bytes > 0) controller.enqueue(new Uint8Array(held.whole))
+          held.clear()
         },
         pull: () => this.#stream.resume(),
         cancel: () => this.#ignoreBody(exchange)

@@ -33,18 +33,18 @@ export interface HttpServerOptions {
  */
 export type Direct = (head: RequestHead) => DirectAnswer | undefined
 
-/**
- * Answers, once, now or later. What it gives back is called if the client leaves before that. Undefined where the request
- * is for `fetch` after all: then nothing has happened.
- */
-export type DirectAnswer = (
-  request: PlainRequest,
-  reply: (answer: PlainAnswer | Response) => void
-) => (() => void) | undefined
+/** Calls one of the methods of `reply`, once, now or later. What it gives back is called if the client leaves before. */
+export type DirectAnswer = (request: PlainRequest, reply: DirectReply) => () => void
+
+export interface DirectReply {
+  readonly answer: (answer: PlainAnswer | Response) => void
+  /** The request is for `fetch` after all: nothing has happened. */
+  readonly pass: () => void
+}
 
 export interface PlainRequest {
   readonly head: RequestHead
-  readonly body: Uint8Array
+  readonly body: Buffer
   readonly clientAddress: string
 }
 

@@ -60,7 +60,7 @@ const route =
       refuse(exchange, { status: 404, errorType: "NotFound", errorMessage })
       return nothing
     }
-    return gather(maxBodyBytes, (body) => answer(body?.toString() ?? ""))
+    return gather(exchange, maxBodyBytes, (body) => answer(body?.toString() ?? ""))
   }
 
 const reply = (exchange: Exchange, status: number, body: string, fields = "") =>

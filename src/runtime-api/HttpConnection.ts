@@ -13,6 +13,7 @@ import {
   MessageReader,
   readFields
 } from "../http/MessageReader.ts"
+import { WholeBody } from "../http/WholeBody.ts"
 import type { ByteStream, ByteStreamUser } from "../net/ByteStream.ts"
 
 export type { Fields }
@@ -22,6 +23,8 @@ export interface Exchange {
   readonly method: string
   readonly path: string
   readonly headers: Fields
+  /** Of the body, in bytes; undefined where it comes in chunks. */
+  readonly length: number | undefined
   /** Holds back the rest of the body, while that is being read. Not to be used after it. */
   readonly flow: Flow
   /** `fields` are lines, each with its end: `headerLine`. */
@@ -128,6 +131,7 @@ export class HttpConnection implements ByteStreamUser {
       method,
       path,
       headers,
+      length: typeof framing === "number" ? framing : undefined,
       flow: this.#flow,
       reply: (status, fields, body) => {
         if (answered) return
@@ -183,22 +187,21 @@ export class HttpConnection implements ByteStreamUser {
 
 /** Gathers a body of up to `maxBytes` and hands it over whole; a larger one is read to its end and given as undefined. */
 export const gather = (
+  { length }: Exchange,
   maxBytes: number,
   done: (body: Buffer | undefined, trailers: Fields) => void,
   abort: () => void = () => {}
 ): BodyReceiver => {
-  const pieces: Array<Buffer> = []
-  let bytes = 0
+  const body = new WholeBody(length)
+  let isTooLarge = length !== undefined && length > maxBytes
   return {
     data: (chunk) => {
-      bytes += chunk.length
-      if (bytes <= maxBytes) pieces.push(chunk)
-      else pieces.length = 0
+      if (isTooLarge) return
+      isTooLarge = body.bytes + chunk.length > maxBytes
+      if (isTooLarge) body.clear()
+      else body.add(chunk)
     },
-    end: (trailers) => {
-      const whole = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
-      done(bytes > maxBytes ? undefined : whole, trailers)
-    },
+    end: (trailers) => done(isTooLarge ? undefined : body.whole, trailers),
     abort
   }
 }

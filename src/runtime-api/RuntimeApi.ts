@@ -302,10 +302,10 @@ const route =
         verb === "response"
           ? (body: Buffer | undefined) => session.respond(requestId, body)
           : (body: Buffer | undefined) => session.fail(requestId, errorTypeOf(headers, "Function.Unknown", body), body)
-      return gather(maxResponseBytes, (body) => settle(exchange, settled(body)), abort)
+      return gather(exchange, maxResponseBytes, (body) => settle(exchange, settled(body)), abort)
     }
     if (method === "POST" && path === "/2018-06-01/runtime/init/error") {
-      return gather(maxResponseBytes, (body) =>
+      return gather(exchange, maxResponseBytes, (body) =>
         settle(
           exchange,
           session.failInit(errorTypeOf(headers, "Runtime.Unknown", body), new TextDecoder().decode(body))

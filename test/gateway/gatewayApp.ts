@@ -1,6 +1,7 @@
 /** The gateway over doubles: what its routes hand on is written down, what comes back is the test's to say. */
-import { Cause, Effect, Layer, Logger, ManagedRuntime, References } from "effect"
-import { gateway } from "../../plugins/gateway/index.ts"
+import { Cause, Effect, Exit, Layer, Logger, ManagedRuntime, References } from "effect"
+import { type GatewayOptions, gateway } from "../../plugins/gateway/index.ts"
+import { warmInvoke } from "../../plugins/gateway/warmInvoke.ts"
 import { SignIn, type SignInOptions } from "../../src/auth/SignIn.ts"
 import { noFlow } from "../../src/domain/AnswerSink.ts"
 import type { Invocation, InvocationSink } from "../../src/domain/Invocation.ts"
@@ -29,6 +30,8 @@ export interface LogEntry {
 
 interface Doubles {
   readonly invoke?: LambdaInvoker["Service"]["invoke"]
+  /** Whether the invoker may be called without a fiber. */
+  readonly isWarm?: boolean
   readonly stream?: LambdaInvoker["Service"]["invokeStreaming"]
   readonly enqueue?: AsyncInvoker["Service"]["enqueue"]
   readonly failedEvents?: Partial<FailedEvents["Service"]>
@@ -55,6 +58,8 @@ const echo = (invocation: Invocation, sink: InvocationSink) =>
 /** There is one function, `hello`; by default it answers with its event. */
 export const gatewayApp = (doubles: Doubles = {}) => {
   const invoked: Array<Invocation> = []
+  /** Those of them that were invoked without a fiber. */
+  const started: Array<Invocation> = []
   const enqueued: Array<Invocation> = []
   const log: Array<LogEntry> = []
   const logger = Logger.make(({ logLevel, message, fiber, cause }) => {
@@ -65,6 +70,17 @@ export const gatewayApp = (doubles: Doubles = {}) => {
       annotations: { ...fiber.getRef(References.CurrentLogAnnotations) }
     })
   })
+  const invoke: LambdaInvoker["Service"]["invoke"] = (invocation) => {
+    invoked.push(invocation)
+    return doubles.invoke?.(invocation) ?? Effect.succeed({ payload: invocation.payload, executedVersion: "$LATEST" })
+  }
+  const start: LambdaInvoker["Service"]["start"] = (invocation, caller) => {
+    if (invocation.functionName !== functionConfig().name) return undefined
+    started.push(invocation)
+    const fiber = Effect.runFork(invoke(invocation))
+    fiber.addObserver((exit) => (Exit.isSuccess(exit) ? caller.succeeded(exit.value) : caller.failed(exit)))
+    return () => fiber.interruptUnsafe()
+  }
   const sources = Layer.mergeAll(
     FunctionRegistry.layerMemory([functionConfig()], doubles.problems),
     RouteTable.layerMemory(doubles.apis ?? []),
@@ -73,12 +89,8 @@ export const gatewayApp = (doubles: Doubles = {}) => {
   const runtime = ManagedRuntime.make(
     Layer.mergeAll(
       Layer.succeed(LambdaInvoker, {
-        invoke: (invocation) => {
-          invoked.push(invocation)
-          return (
-            doubles.invoke?.(invocation) ?? Effect.succeed({ payload: invocation.payload, executedVersion: "$LATEST" })
-          )
-        },
+        invoke,
+        ...(doubles.isWarm === true ? { start } : {}),
         invokeStreaming: (invocation, sink) => {
           invoked.push(invocation)
           return doubles.stream?.(invocation, sink) ?? echo(invocation, sink)
@@ -106,18 +118,22 @@ export const gatewayApp = (doubles: Doubles = {}) => {
       Logger.layer([logger])
     )
   )
-  const app = gateway(runtime, {
+  const options: GatewayOptions = {
     owner,
     maxPayloadBytes: doubles.maxPayloadBytes ?? 6_291_456,
     maxEventBytes: doubles.maxEventBytes ?? 1_048_576,
     ...(doubles.apiKey === undefined ? {} : { apiKey: doubles.apiKey }),
     ...(doubles.signIn === undefined ? {} : { signInPath: "/user/auth/v1" })
-  })
+  }
+  const app = gateway(runtime, options)
   const request = (path: string, init?: RequestInit) => app.handle(new Request(`http://localhost${path}`, init))
   return {
     app,
+    /** What answers plain invocations without the app, for a server. */
+    direct: () => warmInvoke(runtime, options),
     runtime,
     invoked,
+    started,
     enqueued,
     log,
     request,
