@@ -3,6 +3,9 @@ import type { Socket } from "bun"
 import { Effect } from "effect"
 import { type ByteStream, type ByteStreamUser, ListenFailed, maxCoalescedBytes, type Streams } from "./ByteStream.ts"
 
+/** Written at once; the rest of what is larger follows in the loop's next turn, so that others have theirs. */
+const maxAtOnce = 512 * 1024
+
 /** Where messages are put together: what the kernel does not take of one at once is copied out of it. */
 const scratch = Buffer.allocUnsafeSlow(maxCoalescedBytes)
 
@@ -28,8 +31,12 @@ class BunStream implements ByteStream {
     socket.setNoDelay(true)
     if (!this.#isReferenced) socket.unref()
     if (this.isPaused) socket.pause()
-    if (this.isClosed) socket.close()
-    else this.#onOpen?.()
+    if (this.isClosed) {
+      socket.close()
+      return
+    }
+    this.#onOpen?.()
+    this.drained()
   }
 
   get remoteAddress(): string | undefined {
@@ -42,8 +49,18 @@ class BunStream implements ByteStream {
       this.#held.push(bytes)
       return
     }
-    const sent = this.#socket.write(bytes)
-    if (sent < bytes.length) this.#held.push(bytes.subarray(Math.max(0, sent)))
+    const rest = this.#send(this.#socket, bytes)
+    if (rest !== undefined) this.#held.push(rest)
+  }
+
+  /** What was not sent yet of `bytes`. */
+  #send(socket: Socket<Owner>, bytes: Uint8Array): Uint8Array | undefined {
+    const piece = bytes.length > maxAtOnce ? bytes.subarray(0, maxAtOnce) : bytes
+    const sent = Math.max(0, socket.write(piece))
+    if (sent === bytes.length) return undefined
+    // There is room for more, so that nobody else would say when to go on.
+    if (sent === piece.length) setImmediate(() => this.drained())
+    return bytes.subarray(sent)
   }
 
   writeMessage(head: string, body: Uint8Array): void {
@@ -67,14 +84,13 @@ class BunStream implements ByteStream {
   /** There is room again. */
   drained(): void {
     if (this.isClosed || !this.isFull) return
-    const held = this.#held
-    this.#held = []
-    for (const [place, bytes] of held.entries()) {
-      const sent = this.#socket?.write(bytes) ?? 0
-      if (sent < bytes.length) {
-        this.#held = [bytes.subarray(Math.max(0, sent)), ...held.slice(place + 1)]
+    for (let bytes = this.#held[0]; bytes !== undefined; bytes = this.#held[0]) {
+      const rest = this.#socket === undefined ? bytes : this.#send(this.#socket, bytes)
+      if (rest !== undefined) {
+        this.#held[0] = rest
         return
       }
+      this.#held.shift()
     }
     if (this.#isFinishing) this.destroy()
     else {
