@@ -5,17 +5,39 @@ import { type ByteStream, type ByteStreamUser, ListenFailed, maxCoalescedBytes, 
 
 /** Written at once; the rest of what is larger follows in the loop's next turn, so that others have theirs. */
 const maxAtOnce = 512 * 1024
+/** Queued by those who do not look whether there is room. */
+const maxQueuedBytes = 512 * 1024
 
 /** Where messages are put together: what the kernel does not take of one at once is copied out of it. */
 const scratch = Buffer.allocUnsafeSlow(maxCoalescedBytes)
+
+/**
+ * Connections that were written to in this turn of the event loop. Sending wakes whoever it is for, who may then have
+ * this process's place: so all are sent to at the end of the turn, when there is nothing else to do, and what was written
+ * to one of them leaves together.
+ */
+let written: Array<BunStream> = []
+
+const sendAll = (): void => {
+  const streams = written
+  written = []
+  for (const stream of streams) stream.flush()
+}
 
 class BunStream implements ByteStream {
   user: ByteStreamUser | undefined
   isPaused = false
   isClosed = false
   #socket: Socket<Owner> | undefined
-  /** What the other side did not take yet, in order. */
-  #held: Array<Uint8Array> = []
+  /** What is to be sent, in order: heads, of one byte a character, and bytes. */
+  #queue: Array<string | Uint8Array> = []
+  #queuedBytes = 0
+  /** It will be sent to at the end of this turn. */
+  #isScheduled = false
+  /** The other side takes no more for now; it is told when it does. */
+  #isBlocked = false
+  /** It is or was full, and nobody was told yet that it is no more. */
+  #isAwaited = false
   #isEnding = false
   #isFinishing = false
   #isReferenced = true
@@ -36,83 +58,116 @@ class BunStream implements ByteStream {
       return
     }
     this.#onOpen?.()
-    this.drained()
+    this.flush()
   }
 
   get remoteAddress(): string | undefined {
     return this.isClosed ? undefined : this.#socket?.remoteAddress
   }
 
-  write(bytes: Uint8Array): void {
-    if (this.isClosed || this.#isEnding || bytes.length === 0) return
-    if (this.#socket === undefined || this.#held.length > 0) {
-      this.#held.push(bytes)
-      return
-    }
-    const rest = this.#send(this.#socket, bytes)
-    if (rest !== undefined) this.#held.push(rest)
+  get isFull(): boolean {
+    return this.#isBlocked || this.#queuedBytes > maxQueuedBytes
   }
 
-  /** What was not sent yet of `bytes`. */
-  #send(socket: Socket<Owner>, bytes: Uint8Array): Uint8Array | undefined {
-    const piece = bytes.length > maxAtOnce ? bytes.subarray(0, maxAtOnce) : bytes
-    const sent = Math.max(0, socket.write(piece))
-    if (sent === bytes.length) return undefined
-    // There is room for more, so that nobody else would say when to go on.
-    if (sent === piece.length) setImmediate(() => this.drained())
-    return bytes.subarray(sent)
+  write(bytes: Uint8Array): void {
+    this.#enqueue(bytes)
   }
 
   writeMessage(head: string, body: Uint8Array): void {
-    const length = head.length + body.length
-    if (this.#socket === undefined || this.isFull || length > maxCoalescedBytes) {
-      this.write(Buffer.from(head, "latin1"))
-      this.write(body)
-      return
-    }
-    if (this.isClosed || this.#isEnding) return
-    scratch.write(head, 0, "latin1")
-    scratch.set(body, head.length)
-    const sent = Math.max(0, this.#socket.write(scratch, 0, length))
-    if (sent < length) this.#held.push(new Uint8Array(scratch.subarray(sent, length)))
+    this.#enqueue(head)
+    this.#enqueue(body)
   }
 
-  get isFull(): boolean {
-    return this.#held.length > 0
+  #enqueue(part: string | Uint8Array): void {
+    if (this.isClosed || this.#isEnding || part.length === 0) return
+    this.#queue.push(part)
+    this.#queuedBytes += part.length
+    if (this.#queuedBytes > maxQueuedBytes) this.#isAwaited = true
+    if (!this.#isBlocked) this.#schedule()
   }
 
-  /** There is room again. */
-  drained(): void {
-    if (this.isClosed || !this.isFull) return
-    for (let bytes = this.#held[0]; bytes !== undefined; bytes = this.#held[0]) {
-      const rest = this.#socket === undefined ? bytes : this.#send(this.#socket, bytes)
-      if (rest !== undefined) {
-        this.#held[0] = rest
+  #schedule(): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    if (written.push(this) === 1) setImmediate(sendAll)
+  }
+
+  /** Sends what is queued, as far as it is taken. */
+  flush(): void {
+    this.#isScheduled = false
+    const socket = this.#socket
+    if (this.isClosed || socket === undefined) return
+    this.#isBlocked = false
+    let total = 0
+    while (this.#queue.length > 0) {
+      if (total >= maxAtOnce) {
+        this.#schedule()
         return
       }
-      this.#held.shift()
+      const small = this.#gatherSmall()
+      const piece = small > 0 ? undefined : this.#takePiece()
+      const length = piece?.length ?? small
+      const sent = Math.max(0, piece === undefined ? socket.write(scratch, 0, small) : socket.write(piece))
+      total += sent
+      this.#queuedBytes -= sent
+      if (sent === length) continue
+      this.#queue.unshift(piece?.subarray(sent) ?? new Uint8Array(scratch.subarray(sent, small)))
+      this.#isBlocked = true
+      this.#isAwaited = true
+      return
     }
     if (this.#isFinishing) this.destroy()
-    else {
-      if (this.#isEnding) this.#socket?.shutdown()
+    else if (this.#isEnding) socket.shutdown()
+    if (this.#isAwaited) {
+      this.#isAwaited = false
       this.user?.drained?.()
     }
+  }
+
+  /** Takes as many small parts off the queue as leave together, into the scratch. None where the next one is large. */
+  #gatherSmall(): number {
+    let [parts, bytes] = [0, 0]
+    for (const part of this.#queue) {
+      if (bytes + part.length > maxCoalescedBytes) break
+      if (typeof part === "string") scratch.write(part, bytes, "latin1")
+      else scratch.set(part, bytes)
+      parts++
+      bytes += part.length
+    }
+    if (parts === this.#queue.length) this.#queue = []
+    else this.#queue.splice(0, parts)
+    return bytes
+  }
+
+  #takePiece(): Uint8Array {
+    const part = this.#queue.shift() ?? ""
+    const bytes = typeof part === "string" ? Buffer.from(part, "latin1") : part
+    if (bytes.length <= maxAtOnce) return bytes
+    this.#queue.unshift(bytes.subarray(maxAtOnce))
+    return bytes.subarray(0, maxAtOnce)
   }
 
   end(): void {
     if (this.isClosed || this.#isEnding) return
     this.#isEnding = true
-    if (!this.isFull) this.#socket?.shutdown()
+    if (this.#queue.length === 0) this.#socket?.shutdown()
   }
 
   finish(): void {
+    if (this.isClosed) return
     this.#isEnding = true
     this.#isFinishing = true
-    if (!this.isFull) this.destroy()
+    if (this.#queue.length === 0) this.destroy()
   }
 
   destroy(): void {
     if (this.isClosed) return
+    // What there is room for gets there.
+    if (this.#isScheduled && !this.#isBlocked && !this.#isFinishing) {
+      this.#isFinishing = true
+      this.flush()
+      if (this.isClosed) return
+    }
     this.#close(new Error("it was closed on this side"))
     this.#socket?.close()
   }
@@ -157,7 +212,8 @@ class BunStream implements ByteStream {
 
   #close(cause: unknown): void {
     this.isClosed = true
-    this.#held = []
+    this.#queue = []
+    this.#queuedBytes = 0
     // Never from within a call of the user's own.
     queueMicrotask(() => this.user?.closed(cause))
   }
@@ -179,7 +235,7 @@ const handlers = {
     owner(stream)
   },
   data: (socket: Socket<Owner>, bytes: Buffer) => streamOf(socket)?.received(bytes),
-  drain: (socket: Socket<Owner>) => streamOf(socket)?.drained(),
+  drain: (socket: Socket<Owner>) => streamOf(socket)?.flush(),
   end: (socket: Socket<Owner>) => streamOf(socket)?.ended(),
   error: (socket: Socket<Owner>, cause: Error) => streamOf(socket)?.closed(cause),
   close: (socket: Socket<Owner>, cause?: Error) => streamOf(socket)?.closed(cause),
