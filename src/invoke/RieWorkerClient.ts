@@ -87,16 +87,21 @@ const targetOf = (worker: Worker): string => `http://${worker.host}:${worker.por
 const contentType = ["Content-Type", "application/json"] as const
 
 const headersOf = (invocation: Invocation): ReadonlyArray<readonly [string, string]> => {
-  const context = ["X-Amz-Client-Context", Buffer.from(clientContext(invocation)).toString("base64")] as const
+  const context = ["X-Amz-Client-Context", encodedContext(invocation)] as const
   return invocation.traceId === ""
     ? [contentType, context]
     : [contentType, ["X-Amzn-Trace-Id", invocation.traceId], context]
 }
 
 /** What the caller sent, with the trace in `custom.trace_id`, where functions that cannot see the header look for it. */
-const clientContext = ({ clientContext, traceId }: Invocation): string => {
+const encodedContext = ({ clientContext, traceId }: Invocation): string => {
   const trace = traceId === "" ? {} : { trace_id: traceId }
-  if (clientContext === undefined) return JSON.stringify({ custom: trace })
+  // A trace is ASCII, which is all that this encodes, and faster than by way of a buffer.
+  if (clientContext === undefined) return btoa(JSON.stringify({ custom: trace }))
+  return Buffer.from(contextWith(trace, clientContext)).toString("base64")
+}
+
+const contextWith = (trace: object, clientContext: string): string => {
   const given = parse(clientContext)
   const context = isRecord(given) ? given : {}
   return JSON.stringify({ ...context, custom: { ...(isRecord(context.custom) ? context.custom : {}), ...trace } })

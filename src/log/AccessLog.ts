@@ -6,13 +6,16 @@ import { Context } from "effect"
 
 /** One request, as the log has it. */
 export interface AccessEntry {
+  /** A trace's root, which is letters, digits and dashes. */
   readonly trace_id: string
+  /** A UUID. */
   readonly aws_request_id: string
   readonly method: string
   readonly path: string
   readonly status: number | string
   readonly latency_ms: number
   readonly user_agent: string
+  /** An address, or empty. */
   readonly client_ip: string
 }
 
@@ -25,7 +28,8 @@ export const messageOf = ({ method, path, status }: AccessEntry): string => `${m
 
 const needsNoEscape = /^[ !#-[\]-~]*$/
 
-const quoted = (text: string): string => (needsNoEscape.test(text) ? `"${text}"` : JSON.stringify(text))
+/** As JSON, without the quotes around it. */
+const escaped = (text: string): string => (needsNoEscape.test(text) ? text : JSON.stringify(text).slice(1, -1))
 
 let second = 0
 let secondText = ""
@@ -38,15 +42,15 @@ const timeOf = (millis: number): string => {
   return `${secondText}${String(millis - current * 1000).padStart(3, "0")}+00:00`
 }
 
-/** The line that `jsonLine` would make of an entry, and several times as fast. */
+/** The line that `jsonLine` would make of an entry, and several times as fast. What cannot need it is not escaped. */
 export const jsonAccessLine = (millis: number, entry: AccessEntry): string => {
-  const { aws_request_id, client_ip, latency_ms, method, path, status, trace_id, user_agent } = entry
-  const [pathText, statusText] = [quoted(path), typeof status === "number" ? String(status) : quoted(status)]
-  const message = quoted(messageOf(entry))
+  const { aws_request_id, client_ip, latency_ms, method, status, trace_id, user_agent } = entry
+  const path = escaped(entry.path)
+  const statusText = typeof status === "number" ? status : JSON.stringify(status)
   return (
-    `{"_time":"${timeOf(millis)}","level":"INFO","logger":"irori","message":${message},` +
-    `"trace_id":${quoted(trace_id)},"aws_request_id":${quoted(aws_request_id)},"method":${quoted(method)},` +
-    `"path":${pathText},"status":${statusText},"latency_ms":${latency_ms},` +
-    `"user_agent":${quoted(user_agent)},"client_ip":${quoted(client_ip)}}`
+    `{"_time":"${timeOf(millis)}","level":"INFO","logger":"irori","message":"${method} ${path} ${status}",` +
+    `"trace_id":"${trace_id}","aws_request_id":"${aws_request_id}","method":"${method}",` +
+    `"path":"${path}","status":${statusText},"latency_ms":${latency_ms},` +
+    `"user_agent":"${escaped(user_agent)}","client_ip":"${client_ip}"}`
   )
 }

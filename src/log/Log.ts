@@ -29,11 +29,8 @@ export const layer = (options: LogOptions) =>
         Layer.succeed(AccessLog, (entry) => {
           if (!isLogged) return
           const time = Date.now()
-          writer.write(() =>
-            options.format === "json"
-              ? jsonAccessLine(time, entry)
-              : render(new Date(time), "INFO", messageOf(entry), { ...entry })
-          )
+          if (options.format === "json") writer.write(jsonAccessLine(time, entry))
+          else writer.write(() => render(new Date(time), "INFO", messageOf(entry), { ...entry }))
         })
       )
     })

@@ -4,14 +4,14 @@ import { jsonAccessLine, messageOf } from "../../src/log/AccessLog.ts"
 import { jsonLine } from "../../src/log/logger.ts"
 
 const entry = fc.record({
-  trace_id: fc.string(),
+  trace_id: fc.stringMatching(/^1-[0-9a-f]{8}-[0-9a-f]{24}$/),
   aws_request_id: fc.uuid(),
-  method: fc.constantFrom("GET", "POST"),
+  method: fc.constantFrom("GET", "POST", "OPTIONS"),
   path: fc.string({ unit: "binary" }),
-  status: fc.oneof(fc.integer({ min: 100, max: 599 }), fc.string()),
+  status: fc.oneof(fc.integer({ min: 100, max: 599 }), fc.constantFrom("OK", "I'm a teapot")),
   latency_ms: fc.integer({ min: 0, max: 900_000 }).map((hundredths) => hundredths / 100),
   user_agent: fc.string({ unit: "grapheme" }),
-  client_ip: fc.ipV6()
+  client_ip: fc.oneof(fc.ipV4(), fc.ipV6(), fc.constant(""))
 })
 
 it("a line of the access log is what the logger would make of it", () => {
