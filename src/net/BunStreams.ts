@@ -2,6 +2,7 @@
 import type { Socket } from "bun"
 import { Effect } from "effect"
 import { type ByteStream, type ByteStreamUser, ListenFailed, maxCoalescedBytes, type Streams } from "./ByteStream.ts"
+import { brokeOff, closedHere, reportBug } from "./closing.ts"
 
 /** Written at once; the rest of what is larger follows in the loop's next turn, so that others have theirs. */
 const maxAtOnce = 512 * 1024
@@ -40,6 +41,9 @@ class BunStream implements ByteStream {
   #isAwaited = false
   #isEnding = false
   #isFinishing = false
+  #hasOtherEnded = false
+  /** A write has failed. What the other side had sent before that is still read. */
+  #isBroken = false
   #isReferenced = true
   readonly #onOpen: (() => void) | undefined
 
@@ -57,7 +61,11 @@ class BunStream implements ByteStream {
       socket.close()
       return
     }
-    this.#onOpen?.()
+    try {
+      this.#onOpen?.()
+    } catch (cause) {
+      this.failed(cause)
+    }
     this.flush()
   }
 
@@ -79,7 +87,7 @@ class BunStream implements ByteStream {
   }
 
   #enqueue(part: string | Uint8Array): void {
-    if (this.isClosed || this.#isEnding || part.length === 0) return
+    if (this.isClosed || this.#isEnding || this.#isBroken || part.length === 0) return
     this.#queue.push(part)
     this.#queuedBytes += part.length
     if (this.#queuedBytes > maxQueuedBytes) this.#isAwaited = true
@@ -107,7 +115,11 @@ class BunStream implements ByteStream {
       const small = this.#gatherSmall()
       const piece = small > 0 ? undefined : this.#takePiece()
       const length = piece?.length ?? small
-      const sent = Math.max(0, piece === undefined ? socket.write(scratch, 0, small) : socket.write(piece))
+      const sent = piece === undefined ? socket.write(scratch, 0, small) : socket.write(piece)
+      if (sent < 0) {
+        this.#break()
+        return
+      }
       total += sent
       this.#queuedBytes -= sent
       if (sent === length) continue
@@ -116,12 +128,25 @@ class BunStream implements ByteStream {
       this.#isAwaited = true
       return
     }
-    if (this.#isFinishing) this.destroy()
-    else if (this.#isEnding) socket.shutdown()
-    if (this.#isAwaited) {
-      this.#isAwaited = false
-      this.user?.drained?.()
+    if (this.#isFinishing) {
+      this.#destroy(closedHere())
+      return
     }
+    if (this.#isEnding && !this.#isBroken) socket.shutdown()
+    if (!this.#isAwaited) return
+    this.#isAwaited = false
+    try {
+      this.user?.drained?.()
+    } catch (cause) {
+      this.failed(cause)
+    }
+  }
+
+  /** Why, the kernel has told the write alone: the next read takes it for the other side's end. */
+  #break(): void {
+    this.#isBroken = true
+    this.#queue = []
+    this.#queuedBytes = 0
   }
 
   /** Takes as many small parts off the queue as leave together, into the scratch. None where the next one is large. */
@@ -166,10 +191,8 @@ class BunStream implements ByteStream {
     if (this.#isScheduled && !this.#isBlocked && !this.#isFinishing) {
       this.#isFinishing = true
       this.flush()
-      if (this.isClosed) return
     }
-    this.#close(new Error("it was closed on this side"))
-    this.#socket?.close()
+    this.#destroy(closedHere())
   }
 
   pause(): void {
@@ -199,15 +222,44 @@ class BunStream implements ByteStream {
   }
 
   received(bytes: Buffer): void {
-    if (!this.isClosed) this.user?.data(bytes)
+    if (this.isClosed) return
+    try {
+      this.user?.data(bytes)
+    } catch (cause) {
+      this.failed(cause)
+    }
   }
 
   ended(): void {
-    if (!this.isClosed) this.user?.ended()
+    if (this.isClosed) return
+    if (this.#isBroken) {
+      this.#destroy(brokeOff())
+      return
+    }
+    this.#hasOtherEnded = true
+    try {
+      this.user?.ended()
+    } catch (cause) {
+      this.failed(cause)
+    }
   }
 
   closed(cause: unknown): void {
-    if (!this.isClosed) this.#close(cause)
+    // Of an end that comes after this side's, Bun says no more than that the connection is closed.
+    if (cause === undefined && this.#isEnding && !this.#hasOtherEnded) this.ended()
+    if (!this.isClosed) this.#close(cause ?? (this.#isEnding && this.#hasOtherEnded ? undefined : brokeOff()))
+  }
+
+  /** Its user threw. */
+  failed(bug: unknown): void {
+    reportBug(bug)
+    this.#destroy(bug)
+  }
+
+  #destroy(cause: unknown): void {
+    if (this.isClosed) return
+    this.#close(cause)
+    this.#socket?.close()
   }
 
   #close(cause: unknown): void {
@@ -215,7 +267,13 @@ class BunStream implements ByteStream {
     this.#queue = []
     this.#queuedBytes = 0
     // Never from within a call of the user's own.
-    queueMicrotask(() => this.user?.closed(cause))
+    queueMicrotask(() => {
+      try {
+        this.user?.closed(cause)
+      } catch (bug) {
+        reportBug(bug)
+      }
+    })
   }
 }
 
@@ -232,12 +290,16 @@ const handlers = {
     const stream = new BunStream()
     socket.data = stream
     stream.opened(socket)
-    owner(stream)
+    try {
+      owner(stream)
+    } catch (cause) {
+      stream.failed(cause)
+    }
   },
   data: (socket: Socket<Owner>, bytes: Buffer) => streamOf(socket)?.received(bytes),
   drain: (socket: Socket<Owner>) => streamOf(socket)?.flush(),
   end: (socket: Socket<Owner>) => streamOf(socket)?.ended(),
-  error: (socket: Socket<Owner>, cause: Error) => streamOf(socket)?.closed(cause),
+  error: (socket: Socket<Owner>, cause: Error) => streamOf(socket)?.failed(cause),
   close: (socket: Socket<Owner>, cause?: Error) => streamOf(socket)?.closed(cause),
   connectError: (socket: Socket<Owner>, cause: Error) => streamOf(socket)?.closed(cause)
 }

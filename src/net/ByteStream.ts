@@ -16,13 +16,16 @@ export interface ByteStream {
   readonly isFull: boolean
   /** Sends `bytes`, which are not to be changed after this. What the other side does not take yet is held. */
   write(bytes: Uint8Array): void
-  /** Sends `head`, of one byte a character, and `body` behind it: in one packet where that is small. */
+  /**
+   * Sends `head`, of one byte a character, and `body` behind it: in one packet where that is small. `body` is not to be
+   * changed after this.
+   */
   writeMessage(head: string, body: Uint8Array): void
   /** Sends what was written, then that nothing more will come. What the other side sends is read on. */
   end(): void
   /** Sends what was written, then closes. */
   finish(): void
-  /** Closes it at once; what is held never gets there. */
+  /** Closes it at once; of what was written, that gets there which the other side takes at once. */
   destroy(): void
   /** Reads no more, until `resume`. */
   pause(): void
@@ -37,6 +40,7 @@ export interface ByteStream {
 /** What is copied behind its head, to leave in one packet with it. */
 export const maxCoalescedBytes = 16 * 1024
 
+/** What any of these throws is a bug: it costs the connection, is the cause of its close, and a warning of the process. */
 export interface ByteStreamUser {
   readonly data: (bytes: Buffer) => void
   /** All that was held has been taken. */

@@ -2,31 +2,79 @@
 import { connect, createServer, type Server, type Socket } from "node:net"
 import { Effect } from "effect"
 import { type ByteStream, type ByteStreamUser, ListenFailed, maxCoalescedBytes, type Streams } from "./ByteStream.ts"
+import { brokeOff, closedHere, reportBug } from "./closing.ts"
 
 class NodeStream implements ByteStream {
   user: ByteStreamUser | undefined
   readonly #socket: Socket
   #cause: unknown
-  #isEnding = false
+  #isFinishing = false
+  /** Something was held when the end came: nothing but the end's being sent tells when it is taken. */
+  #isHoldingEnd = false
+  #otherEnd: "open" | "untold" | "told" = "open"
 
   constructor(socket: Socket, user?: ByteStreamUser) {
     this.#socket = socket
     this.user = user
     socket.setNoDelay(true)
-    socket.on("data", (bytes: Buffer) => this.user?.data(bytes))
-    socket.on("drain", () => this.user?.drained?.())
-    // Nothing is drained any more where something was held when the end came, but it has been taken then.
-    socket.on("finish", () => this.user?.drained?.())
-    socket.on("end", () => this.user?.ended())
+    socket.on("data", (bytes: Buffer) => this.#tell(() => this.user?.data(bytes)))
+    socket.on("drain", () => this.#tell(() => this.user?.drained?.()))
+    socket.on("finish", () => {
+      const wasHolding = this.#isHoldingEnd
+      this.#isHoldingEnd = false
+      if (wasHolding && !this.#isFinishing) this.#tell(() => this.user?.drained?.())
+    })
+    socket.on("end", () => {
+      this.#otherEnd = "untold"
+      // Bun's tell of it though they are paused.
+      if (!this.isPaused) this.#tellEnd()
+    })
     socket.on("error", (cause) => {
       this.#cause = cause
       socket.destroy()
     })
-    socket.on("close", () => this.user?.closed(this.#cause))
+    socket.on("close", () => this.#close())
+  }
+
+  opened(onOpen: () => void): void {
+    this.#tell(onOpen)
+  }
+
+  /** Its user threw. */
+  failed(bug: unknown): void {
+    reportBug(bug)
+    this.#destroy(bug)
+  }
+
+  /** Of what is closed, some sockets go on to tell. */
+  #tell(what: () => void): void {
+    if (this.isClosed) return
+    try {
+      what()
+    } catch (bug) {
+      this.failed(bug)
+    }
+  }
+
+  #tellEnd(): void {
+    if (this.#otherEnd !== "untold") return
+    this.#tell(() => {
+      this.#otherEnd = "told"
+      this.user?.ended()
+    })
+  }
+
+  #close(): void {
+    const haveBothEnded = this.#otherEnd === "told" && this.#socket.writableEnded
+    try {
+      this.user?.closed(this.#cause ?? (haveBothEnded ? undefined : brokeOff()))
+    } catch (bug) {
+      reportBug(bug)
+    }
   }
 
   get remoteAddress(): string | undefined {
-    return this.#socket.remoteAddress
+    return this.isClosed ? undefined : this.#socket.remoteAddress
   }
 
   get isClosed(): boolean {
@@ -54,15 +102,19 @@ class NodeStream implements ByteStream {
   }
 
   get isFull(): boolean {
-    return this.#socket.writableNeedDrain || (this.#isEnding && !this.#socket.writableFinished)
+    return !this.isClosed && (this.#socket.writableNeedDrain || this.#isHoldingEnd)
   }
 
   end(): void {
-    this.#isEnding = true
+    if (!this.#socket.writable) return
+    this.#isHoldingEnd = this.#socket.writableLength > 0
     this.#socket.end()
   }
 
   finish(): void {
+    if (this.isClosed) return
+    this.#isFinishing = true
+    this.#cause = closedHere()
     this.#socket.destroySoon()
   }
 
@@ -71,6 +123,12 @@ class NodeStream implements ByteStream {
   }
 
   destroy(): void {
+    this.#destroy(closedHere())
+  }
+
+  #destroy(cause: unknown): void {
+    if (this.isClosed) return
+    this.#cause = cause
     this.#socket.destroy()
   }
 
@@ -80,6 +138,7 @@ class NodeStream implements ByteStream {
 
   resume(): void {
     this.#socket.resume()
+    if (this.#otherEnd === "untold") process.nextTick(() => this.#tellEnd())
   }
 
   ref(): void {
@@ -104,7 +163,14 @@ export const nodeStreams: Streams = {
     Effect.map(
       Effect.acquireRelease(
         Effect.callback<Server, ListenFailed>((resume) => {
-          const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => onStream(streamOf(socket)))
+          const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
+            const stream = new NodeStream(socket)
+            try {
+              onStream(stream)
+            } catch (bug) {
+              stream.failed(bug)
+            }
+          })
           server.once("error", (cause) => resume(Effect.fail(new ListenFailed({ host, cause }))))
           server.listen(port, host, () => {
             server.removeAllListeners("error")
@@ -119,7 +185,8 @@ export const nodeStreams: Streams = {
     ),
   connect: (host, port, user, onOpen) => {
     const socket = connect({ host, port, allowHalfOpen: true })
-    socket.once("connect", onOpen)
-    return streamOf(socket, user)
+    const stream = new NodeStream(socket, user)
+    socket.once("connect", () => stream.opened(onOpen))
+    return stream
   }
 }
