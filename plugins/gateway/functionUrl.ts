@@ -24,6 +24,7 @@ import { PreludeReader } from "../../src/events/StreamPrelude.ts"
 import { clientAddressOf, tlsOf } from "../../src/http/HttpServer.ts"
 import { rawOf } from "../../src/http/RawRequest.ts"
 import type { TrustedProxies } from "../../src/http/TrustedProxies.ts"
+import { invokeWarm } from "../../src/invoke/invokeWarm.ts"
 import { LambdaInvoker } from "../../src/invoke/LambdaInvoker.ts"
 import type { Credentials } from "../../src/sigv4/Credentials.ts"
 import { respondStreaming } from "../streamedResponse.ts"
@@ -181,7 +182,7 @@ const run = (
 ): Promise<Response> => {
   const { invocation, url } = prepared
   if (url.invokeMode === "BUFFERED") {
-    const program = LambdaInvoker.use((invoker) => invoker.invoke(invocation))
+    const program = LambdaInvoker.use((invoker) => invokeWarm(invoker, invocation))
     return runtime
       .runPromiseExit(program, { signal: request.signal })
       .then((exit) => wholeResponse(runtime, request, options, prepared, exit, bufferedAnswer))

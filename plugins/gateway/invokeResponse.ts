@@ -1,9 +1,12 @@
 /** What Invoke answers with when the function has run. */
 import type { InvocationResult } from "../../src/domain/Invocation.ts"
+import { withBytes } from "../../src/http/HttpServer.ts"
 
-export const invokeResponse = (result: InvocationResult): Response =>
+export const invokeResponse = (result: InvocationResult): Response => {
+  const { payload } = result
   // What workers send is never in shared memory, which is all that the two types differ by.
-  new Response(result.payload as Uint8Array<ArrayBuffer>, { headers: invokeFields(result) })
+  return withBytes(new Response(payload as Uint8Array<ArrayBuffer>, { headers: invokeFields(result) }), payload)
+}
 
 /** The headers of it. */
 export const invokeFields = ({ executedVersion, functionError, log }: InvocationResult): Record<string, string> => {

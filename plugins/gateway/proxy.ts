@@ -12,9 +12,10 @@ import { decodedPath, httpEventV2 } from "../../src/events/HttpEventV2.ts"
 import { type HttpAnswer, hasNoBody } from "../../src/events/HttpResponseV2.ts"
 import { restEvent } from "../../src/events/RestEvent.ts"
 import type { RestAnswer } from "../../src/events/RestResponse.ts"
-import { tlsOf } from "../../src/http/HttpServer.ts"
+import { tlsOf, withBytes } from "../../src/http/HttpServer.ts"
 import { type RawFields, rawOf } from "../../src/http/RawRequest.ts"
 import type { TrustedProxies } from "../../src/http/TrustedProxies.ts"
+import { invokeWarm } from "../../src/invoke/invokeWarm.ts"
 import { LambdaInvoker } from "../../src/invoke/LambdaInvoker.ts"
 import type { Routed, Unrouted } from "../../src/routing/ApiIndex.ts"
 import { eventContext } from "../../src/routing/eventContext.ts"
@@ -310,7 +311,7 @@ const run = Effect.fnUntraced(function* (
     ...(route.qualifier === undefined ? {} : { qualifier: route.qualifier })
   }
   const invoker = yield* LambdaInvoker
-  const invoked = invoker.invoke(invocation)
+  const invoked = invokeWarm(invoker, invocation)
   const limited = Duration.isFinite(api.timeout)
     ? Effect.timeoutOrElse(invoked, { duration: api.timeout, orElse: () => Effect.fail("ApiTimedOut" as const) })
     : invoked
@@ -395,8 +396,8 @@ const withApiCors = (policy: CorsPolicy | undefined, request: Request, answer: H
     ? answer
     : { ...answer, headers: withCors(policy, request.headers.get("origin"), answer.headers) }
 
-const responseOf = ({ body, headers, status }: HttpAnswer): Response =>
-  new Response(hasNoBody(status) || body.length === 0 ? null : (body as Uint8Array<ArrayBuffer>), {
-    status,
-    headers: headers.map(([name, value]): [string, string] => [name, value])
-  })
+const responseOf = ({ body, headers, status }: HttpAnswer): Response => {
+  const init = { status, headers: headers.map(([name, value]): [string, string] => [name, value]) }
+  if (hasNoBody(status) || body.length === 0) return new Response(null, init)
+  return withBytes(new Response(body as Uint8Array<ArrayBuffer>, init), body)
+}

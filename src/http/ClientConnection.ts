@@ -8,6 +8,7 @@ import { STATUS_CODES } from "node:http"
 import type { Clear, Deadlines } from "../invoke/Deadlines.ts"
 import type { ByteStream, ByteStreamUser } from "../net/ByteStream.ts"
 import {
+  bytesOf,
   type ConnectionTls,
   type Direct,
   type DirectAnswer,
@@ -336,8 +337,13 @@ export class ClientConnection implements ByteStreamUser {
   /** Resolves when all of it is on its way. */
   async #write(exchange: Exchange, response: Response, leaving?: AbortSignal): Promise<void> {
     const { head } = exchange
-    const { body, status } = response
+    const { status } = response
     const isBodiless = status === 204 || status === 304
+    const known = bytesOf(response)
+    if (known !== undefined && !isBodiless && head.method !== "HEAD") {
+      return this.#send(`${startOf(response, exchange.isLast)}content-length: ${known.length}\r\n\r\n`, known)
+    }
+    const { body } = response
     const declared = head.method === "HEAD" ? response.headers.get("content-length") : null
     if (body === null || isBodiless || declared !== null) {
       void body?.cancel().catch(() => {})

@@ -92,6 +92,18 @@ export interface ConnectionTls {
   readonly cipher: string
 }
 
+const bytesOfBodies = new WeakMap<Response, Uint8Array>()
+
+/** For whoever makes a response out of bytes: a server need not read them through a stream then. */
+export const withBytes = (response: Response, bytes: Uint8Array): Response => {
+  bytesOfBodies.set(response, bytes)
+  return response
+}
+
+/** The body, where it is known without reading it, and was not read yet. */
+export const bytesOf = (response: Response): Uint8Array | undefined =>
+  response.bodyUsed ? undefined : bytesOfBodies.get(response)
+
 const encrypted = new WeakMap<Request, ConnectionTls>()
 
 export const withTls = (request: Request, tls: ConnectionTls | undefined): Request => {
