@@ -7,8 +7,10 @@
  * `Lend` or a `Refuse`, unless it left. Room in the budget is taken with each `Start`, and given back by the driver when
  * a `Stop` has been carried out, or here when the start failed.
  */
+
 import type { StartFailure, Worker, WorkerId } from "../domain/Worker.ts"
 import type { Budget } from "./Budget.ts"
+import { WaitingLine } from "./WaitingLine.ts"
 
 /** The part of a function's settings that the pool goes by. */
 export interface PoolLimits {
@@ -57,7 +59,7 @@ export class WorkerPool<W> {
   /** Starts under way, by epoch, with what each takes of the budget. */
   readonly #starting = new Map<number, { count: number; readonly megabytes: number }>()
   /** First come, first served. */
-  readonly #waiters = new Set<W>()
+  readonly #waiters = new WaitingLine<W>()
   /** Those of them whose time is up. */
   readonly #overdue = new Set<W>()
 
@@ -147,7 +149,7 @@ export class WorkerPool<W> {
     this.#budget.release(this.#starting.get(epoch)?.megabytes ?? this.#limits.megabytes)
     this.#countStarts(epoch, -1)
     if (epoch !== this.#epoch) return [...this.#starts(), ...this.#refuseOverdue()]
-    const [waiter] = this.#waiters
+    const waiter = this.#waiters.first
     // With nobody waiting nothing is started in its place: what `minCapacity` lacks waits for the next `fill`.
     if (waiter === undefined) return []
     this.#dequeue(waiter)
@@ -259,7 +261,7 @@ export class WorkerPool<W> {
       // A start that was under way for somebody may have been this one.
       return [stop(held), ...this.#starts(), ...this.#refuseOverdue()]
     }
-    const [waiter] = this.#waiters
+    const waiter = this.#waiters.first
     if (waiter === undefined) {
       this.#idle.push({ ...held, sinceMillis: nowMillis })
       return []
