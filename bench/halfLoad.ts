@@ -1,6 +1,6 @@
 /** Latency at half of the most that Irori does, which is asked of both whatever they do: an open loop. */
 import { type Bench, inTurns, quantile, type Row } from "./Bench.ts"
-import { burst, noWrk } from "./load.ts"
+import { burst, compiled, noWrk } from "./load.ts"
 import { eventOf, openLoop } from "./openLoop.ts"
 import { startBare, startIrori, warmUp } from "./Server.ts"
 
@@ -9,13 +9,14 @@ const title = "Warm invocations at half of the maximum load, open loop"
 export const halfLoad: Bench = {
   name: "half-load",
   title,
-  run: async ({ rounds, seconds }) => {
+  run: async ({ isShort, rounds, seconds }) => {
     if (noWrk !== undefined) return [{ what: title, skipped: noWrk }]
     const irori = await startIrori()
     const bare = await startBare()
     try {
       const [ours, theirs] = [irori.invokeUrl("echo"), bare.url]
       await Promise.all([ours, theirs].map((url) => warmUp(url)))
+      await compiled([ours, theirs], { isShort })
       const most = await burst(ours, 32, seconds)
       const perSecond = Math.floor(most.perSecond / 2)
       const p50 = { ours: [] as Array<number>, theirs: [] as Array<number> }

@@ -45,3 +45,20 @@ export const burst = async (url: string, callers: number, seconds: number, event
     throw new Error(`${failed} requests failed at ${url}: these numbers say nothing\n${stdout}`)
   return { perSecond, p50Millis: millis(of(/^\s+50%\s+(\S+)/m)), p99Millis: millis(of(/^\s+99%\s+(\S+)/m)) }
 }
+
+/**
+ * How long a server is under load before its numbers count: warm is what the runtime's compilers are done with, and they
+ * were seen at work for about so long (by `BUN_JSC_reportCompileTimes`: 100 compilations a second at first, ten or fewer
+ * after it). Each side has the same.
+ */
+const compilingSeconds = 8
+
+/** Puts each of `urls` under load until it is warm. */
+export const compiled = async (
+  urls: ReadonlyArray<string>,
+  scale: { readonly isShort: boolean },
+  event: Event = {}
+): Promise<void> => {
+  if (scale.isShort) return
+  for (const url of urls) await burst(url, 32, compilingSeconds, event)
+}

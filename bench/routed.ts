@@ -5,7 +5,7 @@
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { type Bench, inTurns } from "./Bench.ts"
-import { burst, noWrk } from "./load.ts"
+import { burst, compiled, noWrk } from "./load.ts"
 import { eventOf } from "./openLoop.ts"
 import { startIrori, temporaryFolder, warmUp, workers } from "./Server.ts"
 
@@ -28,7 +28,7 @@ const routes = `routes:
 export const routed: Bench = {
   name: "routed",
   title,
-  run: async ({ rounds, seconds }) => {
+  run: async ({ isShort, rounds, seconds }) => {
     if (noWrk !== undefined) return [{ what: title, skipped: noWrk }]
     const folder = temporaryFolder({ ...files, "routing.yml": routes })
     const unrouted = temporaryFolder(files)
@@ -41,6 +41,8 @@ export const routed: Bench = {
       writeFileSync(file, await mirrored.text())
       const [path, invoke, elsewhere] = [`${irori.url}/api/pages/17`, irori.invokeUrl("page"), plain.invokeUrl("page")]
       await Promise.all([path, invoke, elsewhere].map((url) => warmUp(url)))
+      await compiled([path], { isShort })
+      await compiled([invoke, elsewhere], { isShort }, { file })
       const rate = async (url: string, event = {}) => (await burst(url, 32, seconds, event)).perSecond
       const measured = await inTurns(rounds, {
         routed: () => rate(path),

@@ -1,6 +1,6 @@
 /** Warm invocations through Irori beside the bare loop: throughput with 32 callers, latency with one. */
 import type { Bench, Row } from "./Bench.ts"
-import { type Burst, burst, noWrk } from "./load.ts"
+import { type Burst, burst, compiled, noWrk } from "./load.ts"
 import { startBare, startIrori, warmUp } from "./Server.ts"
 
 const title = "Warm invocations, 1 KiB, Runtime API"
@@ -31,6 +31,7 @@ export const warm: Bench = {
     try {
       const urls = { ours: irori.invokeUrl("echo"), theirs: bare.url }
       await Promise.all(Object.values(urls).map((url) => warmUp(url)))
+      await compiled(Object.values(urls), scale)
       const loads = { many: await bursts(urls, 32, scale), one: await bursts(urls, 1, scale) }
       const row = (load: "many" | "one", field: keyof Burst, what: string, rest: Partial<Row> = {}): Row => ({
         what,
