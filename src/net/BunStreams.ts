@@ -74,7 +74,7 @@ class BunStream implements ByteStream {
   }
 
   get isFull(): boolean {
-    return this.#isBlocked || this.#queuedBytes > maxQueuedBytes
+    return this.#isBlocked || this.#queuedBytes > (this.#isEnding ? 0 : maxQueuedBytes)
   }
 
   write(bytes: Uint8Array): void {
@@ -176,6 +176,7 @@ class BunStream implements ByteStream {
     if (this.isClosed || this.#isEnding) return
     this.#isEnding = true
     if (this.#queue.length === 0) this.#socket?.shutdown()
+    else this.#isAwaited = true
   }
 
   finish(): void {

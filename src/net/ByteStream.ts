@@ -12,7 +12,7 @@ export interface ByteStream {
   readonly remoteAddress: string | undefined
   readonly isClosed: boolean
   readonly isPaused: boolean
-  /** The other side does not keep up: what was written is held, until `drained`. */
+  /** The other side does not keep up: what was written is held, until `drained`. After an `end`, anything that is. */
   readonly isFull: boolean
   /** Sends `bytes`, which are not to be changed after this. What the other side does not take yet is held. */
   write(bytes: Uint8Array): void
