@@ -161,7 +161,7 @@ const greet = Effect.fnUntraced(function* (settings: Settings, state: StateFolde
     apis: yield* routedApis
   })
   if (settings.logFormat === "json") for (const line of lines) yield* Effect.logInfo(line.trim())
-  else process.stdout.write(`${lines.join("\n")}\n`)
+  else (yield* Log.PlainText)(lines.join("\n"))
 })
 
 /** What stopped the start, in one line: everything expected has one. A bug keeps its stack, for whoever mends it. */

@@ -13,7 +13,7 @@ describe("an engine that comes back", () => {
   }
 
   it(
-    "is used again within two seconds, though callers were refused meanwhile",
+    "is used again within seconds, though callers were refused meanwhile",
     () =>
       Effect.gen(function* () {
         const { onMachine, open, proxy } = yield* makePlace({ image: image.name })
@@ -30,7 +30,8 @@ describe("an engine that comes back", () => {
             yield* Effect.repeat(Effect.delay(place.invoke("steady", "again"), "50 millis"), {
               until: ({ token }) => token === "again"
             })
-            expect(performance.now() - backAt).toBeLessThan(2000)
+            // A second of the circuit, and a start of a container, on a machine that may be busy; a breaker waits 30.
+            expect(performance.now() - backAt).toBeLessThan(6000)
           })
         )
         expect(yield* onMachine).toEqual([])
