@@ -319,6 +319,7 @@ export const bunStreams: Streams = {
     ),
   connect: (host, port, user, onOpen) => {
     const stream = new BunStream(user, onOpen)
+    // There is no taking it back: of what is destroyed before it is open, the kernel goes on trying for two minutes.
     void Bun.connect<Owner>({ hostname: host, port, allowHalfOpen: true, data: stream, socket: handlers }).catch(
       (cause: unknown) => stream.closed(cause)
     )
