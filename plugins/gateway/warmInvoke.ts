@@ -11,6 +11,7 @@ import { formatTraceId } from "../../src/domain/TraceId.ts"
 import type { Direct, DirectReply, PlainRequest } from "../../src/http/HttpServer.ts"
 import { fieldOf, type RequestHead } from "../../src/http/requestHead.ts"
 import type { InvokeError } from "../../src/invoke/InvokeError.ts"
+import { finishTime } from "../../src/invoke/invokeWarm.ts"
 import { LambdaInvoker } from "../../src/invoke/LambdaInvoker.ts"
 import type { Caller } from "../../src/invoke/WarmInvocation.ts"
 import type { Abandon } from "../../src/invoke/WorkerClient.ts"
@@ -71,7 +72,7 @@ export const warmInvoke = (
       hasLeft = true
       // Nobody reads this; the number is for the access log.
       logged(499)
-      if (abandon !== undefined) runtime.runFork(Effect.delay(Effect.sync(abandon), finishMillis))
+      if (abandon !== undefined) runtime.runFork(Effect.delay(Effect.sync(abandon), finishTime))
     }
   }
 
@@ -86,12 +87,6 @@ export const warmInvoke = (
     }
   }
 }
-
-/**
- * A worker whose caller has left may take so long to finish, as any would on AWS: what it has under way is then not cut
- * off in the middle, and the next caller does not wait for another to start.
- */
-const finishMillis = 1000
 
 const [before, after] = ["/2015-03-31/functions/", "/invocations"]
 const plainName = /^[a-zA-Z0-9-_]{1,64}$/

@@ -4,7 +4,13 @@ import type { Invocation, InvocationResult } from "../domain/Invocation.ts"
 import type { InvokeError } from "./InvokeError.ts"
 import type { LambdaInvoker } from "./LambdaInvoker.ts"
 
-/** As `invoke` of the same invoker. */
+/**
+ * A worker whose caller has left may take so long to finish, as any would on AWS: what it has under way is then not cut
+ * off in the middle, and the next caller does not wait for another to start.
+ */
+export const finishTime = "1 second"
+
+/** As `invoke` of the same invoker, but that its worker has time to finish when it is interrupted. */
 export const invokeWarm = (
   invoker: LambdaInvoker["Service"],
   invocation: Invocation
@@ -15,5 +21,6 @@ export const invokeWarm = (
       failed: (exit) => resume(exit)
     })
     if (abandon === undefined) resume(invoker.invoke(invocation))
-    return abandon === undefined ? undefined : Effect.sync(abandon)
+    if (abandon === undefined) return undefined
+    return Effect.asVoid(Effect.forkDetach(Effect.delay(Effect.sync(abandon), finishTime)))
   })
