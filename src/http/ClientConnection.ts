@@ -144,7 +144,9 @@ export class ClientConnection implements ByteStreamUser {
     this.#quietLooks = this.#isBusy ? 0 : this.#quietLooks + 1
     this.#isBusy = false
     const quietMillis = (this.#quietLooks * pauseMillis) / looks
-    const isIdle = this.#exchange === undefined && this.#reader.drained && !this.#isEnding
+    // Nor is one idle that does not take the end of its last answer.
+    const isAtRest = this.#reader.drained && !this.#stream.isFull
+    const isIdle = this.#exchange === undefined && isAtRest && !this.#isEnding
     // A client may say nothing while it waits for its answer.
     const isLate = isIdle ? quietMillis >= idleMillis : this.#exchange?.isRead !== true && quietMillis >= pauseMillis
     if (isLate) this.#stream.destroy()
