@@ -48,25 +48,32 @@ const maxBodyBytes = 10 * 1024 * 1024
 const maxHeaderBytes = 10_240
 
 /** To be used beside the routes of the process itself, in any order: it has only what they have not. */
-export const proxy = (runtime: Runtime, options: ProxyOptions) =>
-  new Elysia({ name: "proxy" }).all(
+export const proxy = (runtime: Runtime, options: ProxyOptions) => {
+  let table: RouteTable["Service"] | undefined
+  return new Elysia({ name: "proxy" }).all(
     "/*",
-    ({ request }) => {
+    async ({ request }) => {
       const incoming = incomingOf(request)
       if (options.isOwn(incoming.path)) throw new NotFoundError()
-      return runtime.runPromise(find(incoming)).then((found) => {
-        if (found === undefined) throw new NotFoundError()
-        return serve(runtime, request, incoming, found, options)
-      })
+      // Looked up with the first request: the runtime may not be ready before.
+      table ??= await runtime.runPromise(RouteTable)
+      const found = match(table, incoming)
+      if (found === undefined) throw new NotFoundError()
+      return serve(runtime, request, incoming, found, options)
     },
     { parse: "none", detail: { hide: true } }
   )
+}
 
 /** Whether an API has the request, and knows itself who may call it. */
 export const isRouted = (runtime: Runtime, request: Request, isOwn: ProxyOptions["isOwn"]): boolean => {
   const incoming = incomingOf(request)
   // The router goes by the path without its dots, the APIs by what the client wrote.
-  return !isOwn(routerPathOf(request)) && !isOwn(incoming.path) && runtime.runSync(find(incoming)) !== undefined
+  return (
+    !isOwn(routerPathOf(request)) &&
+    !isOwn(incoming.path) &&
+    runtime.runSync(RouteTable.useSync((table) => match(table, incoming))) !== undefined
+  )
 }
 
 const routerPathOf = (request: Request): string => new URL(request.url).pathname
@@ -96,8 +103,8 @@ const incomingOf = (request: Request): Incoming => {
   }
 }
 
-const find = ({ host, method, path }: Incoming) =>
-  RouteTable.useSync((table) => table.match(host === "" ? undefined : host, method, path))
+const match = (table: RouteTable["Service"], { host, method, path }: Incoming) =>
+  table.match(host === "" ? undefined : host, method, path)
 
 const serve = async (
   runtime: Runtime,
