@@ -4,14 +4,14 @@
  * option in a header, a body of known length. All else goes the way of the routes, and so does a plain request that turns
  * out to need more: this refuses nothing itself, and answers only what a function has answered or failed with.
  */
-import { Effect, Exit, type ManagedRuntime } from "effect"
+import { Exit, type ManagedRuntime } from "effect"
 import { FunctionName } from "../../src/domain/FunctionName.ts"
 import type { Invocation, InvocationResult } from "../../src/domain/Invocation.ts"
 import { formatTraceId } from "../../src/domain/TraceId.ts"
 import type { Direct, DirectReply, PlainRequest } from "../../src/http/HttpServer.ts"
 import { fieldOf, type RequestHead } from "../../src/http/requestHead.ts"
 import type { InvokeError } from "../../src/invoke/InvokeError.ts"
-import { finishTime } from "../../src/invoke/invokeWarm.ts"
+import { abandonLater } from "../../src/invoke/invokeWarm.ts"
 import { LambdaInvoker } from "../../src/invoke/LambdaInvoker.ts"
 import type { Caller } from "../../src/invoke/WarmInvocation.ts"
 import type { Abandon } from "../../src/invoke/WorkerClient.ts"
@@ -72,7 +72,7 @@ export const warmInvoke = (
       hasLeft = true
       // Nobody reads this; the number is for the access log.
       logged(499)
-      if (abandon !== undefined) runtime.runFork(Effect.delay(Effect.sync(abandon), finishTime))
+      if (abandon !== undefined) runtime.runFork(abandonLater(abandon))
     }
   }
 

@@ -4,7 +4,6 @@
  * tell their functions is lost in a `Request`: names of headers as they were spelled, those that came more than once, the
  * path before it was normalised.
  */
-import { STATUS_CODES } from "node:http"
 import type { Clear, Deadlines } from "../invoke/Deadlines.ts"
 import type { ByteStream, ByteStreamUser } from "../net/ByteStream.ts"
 import {
@@ -20,6 +19,7 @@ import {
 import { MalformedMessage, MessageReader } from "./MessageReader.ts"
 import { withRaw } from "./RawRequest.ts"
 import { type RequestFields, type RequestHead, readRequestFields, readRequestHead } from "./requestHead.ts"
+import { date, lastField, startOf, statusLine } from "./responseHead.ts"
 import { WholeBody } from "./WholeBody.ts"
 
 export interface ConnectionOptions {
@@ -479,21 +479,6 @@ export class ClientConnection implements ByteStreamUser {
 }
 
 const noBytes = new Uint8Array()
-const lastField = "connection: close\r\n"
-
-const statusLine = (status: number): string =>
-  status === 200 ? "HTTP/1.1 200 OK\r\n" : `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n`
-
-let dateSeconds = 0
-let dateField = ""
-
-/** The field of this second. */
-const date = (): string => {
-  const seconds = Math.floor(Date.now() / 1000)
-  if (seconds !== dateSeconds) dateField = `date: ${new Date(seconds * 1000).toUTCString()}\r\n`
-  dateSeconds = seconds
-  return dateField
-}
 
 /** Whether a stream has ended, as far as that is known at once: a body that is all there is sent with its length. */
 const isOver = async (next: Promise<{ readonly done: boolean }>): Promise<boolean> => {
@@ -506,13 +491,4 @@ const isOver = async (next: Promise<{ readonly done: boolean }>): Promise<boolea
   )
   for (let turn = 0; turn < 4 && !over; turn++) await Promise.resolve()
   return over
-}
-
-/** Of the connection, which is this file's. */
-const ofConnection = new Set(["connection", "content-length", "date", "keep-alive", "transfer-encoding"])
-
-const startOf = ({ headers, status }: Response, isLast: boolean): string => {
-  let text = statusLine(status)
-  for (const [name, value] of headers) if (!ofConnection.has(name)) text += `${name}: ${value}\r\n`
-  return `${text}${date()}${isLast ? lastField : ""}`
 }
