@@ -4,14 +4,13 @@
  * option in a header, a body of known length. All else goes the way of the routes, and so does a plain request that turns
  * out to need more: this refuses nothing itself, and answers only what a function has answered or failed with.
  */
-import { Exit, type ManagedRuntime } from "effect"
+import { Effect, Exit, type ManagedRuntime } from "effect"
 import { FunctionName } from "../../src/domain/FunctionName.ts"
 import type { Invocation, InvocationResult } from "../../src/domain/Invocation.ts"
 import { formatTraceId } from "../../src/domain/TraceId.ts"
 import type { Direct, DirectReply, PlainRequest } from "../../src/http/HttpServer.ts"
 import { fieldOf, type RequestHead } from "../../src/http/requestHead.ts"
 import type { InvokeError } from "../../src/invoke/InvokeError.ts"
-import { abandonLater } from "../../src/invoke/invokeWarm.ts"
 import { LambdaInvoker } from "../../src/invoke/LambdaInvoker.ts"
 import type { Caller } from "../../src/invoke/WarmInvocation.ts"
 import type { Abandon } from "../../src/invoke/WorkerClient.ts"
@@ -72,7 +71,7 @@ export const warmInvoke = (
       hasLeft = true
       // Nobody reads this; the number is for the access log.
       logged(499)
-      if (abandon !== undefined) runtime.runFork(abandonLater(abandon))
+      if (abandon !== undefined) runtime.runFork(Effect.delay(Effect.sync(abandon), finishTime))
     }
   }
 
@@ -87,6 +86,12 @@ export const warmInvoke = (
     }
   }
 }
+
+/**
+ * A worker whose caller has left may take so long to finish, as any would on AWS: what it has under way is then not cut
+ * off in the middle, and the next caller does not wait for another to start.
+ */
+const finishTime = "1 second"
 
 const [before, after] = ["/2015-03-31/functions/", "/invocations"]
 const plainName = /^[a-zA-Z0-9-_]{1,64}$/

@@ -7,7 +7,7 @@ export const lastField = "connection: close\r\n"
 export const statusLine = (status: number): string =>
   status === 200 ? "HTTP/1.1 200 OK\r\n" : `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n`
 
-let dateSeconds = 0
+let dateSeconds = Number.NaN
 let dateField = ""
 
 /** The field of this second. */

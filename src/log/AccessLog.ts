@@ -31,7 +31,7 @@ const needsNoEscape = /^[ !#-[\]-~]*$/
 /** As JSON, without the quotes around it. */
 const escaped = (text: string): string => (needsNoEscape.test(text) ? text : JSON.stringify(text).slice(1, -1))
 
-let second = 0
+let second = Number.NaN
 let secondText = ""
 
 /** As `jsonLine` writes it. Of many lines of one second, only the milliseconds are put into words. */

@@ -7,13 +7,6 @@ import type { Writable } from "node:stream"
 const maxHeldBytes = 8 * 1024 * 1024
 /** Of a line that is not made yet. */
 const usualBytes = 400
-/**
- * A batch is what comes within so many turns of the event loop, or so many bytes. Under load a turn has a few lines, and
- * writing them costs more than making them, here and for whoever is woken to read them; with nothing to do the turns take
- * no time.
- */
-const batchTurns = 8
-const batchBytes = 16 * 1024
 
 export class LineWriter {
   readonly #stream: Writable
@@ -44,12 +37,7 @@ export class LineWriter {
     this.#heldBytes += typeof line === "string" ? line.length : usualBytes
     if (this.#isScheduled || this.#isWriting) return
     this.#isScheduled = true
-    this.#flushAfter(batchTurns)
-  }
-
-  #flushAfter(turns: number): void {
     setImmediate(() => {
-      if (turns > 1 && this.#heldBytes < batchBytes) return this.#flushAfter(turns - 1)
       this.#isScheduled = false
       this.#flush()
     })
