@@ -7,9 +7,9 @@ import type { ControlServices } from "../plugins/control/handlers.ts"
 import { control } from "../plugins/control/index.ts"
 import { type DocumentedApi, docs } from "../plugins/docs/index.ts"
 import { gatewayDescription } from "../plugins/gateway/description.ts"
+import { direct } from "../plugins/gateway/direct.ts"
 import { functionUrl } from "../plugins/gateway/functionUrl.ts"
 import { type GatewayOptions, type GatewayServices, gateway } from "../plugins/gateway/index.ts"
-import { warmInvoke } from "../plugins/gateway/warmInvoke.ts"
 import { managerDescription } from "../plugins/manager/description.ts"
 import { isManagerPath, type ManagerServices, manager } from "../plugins/manager/index.ts"
 import { isLoopback, loadSettings, type Settings } from "./Config.ts"
@@ -17,10 +17,12 @@ import type { CodeLinks } from "./control/CodeLinks.ts"
 import { latest } from "./control/FunctionRecord.ts"
 import { FunctionStore } from "./control/FunctionStore.ts"
 import { greeting } from "./greeting.ts"
+import type { Direct } from "./http/HttpServer.ts"
 import { listen } from "./http/NetHttpServer.ts"
 import { withoutRoot } from "./http/rootPath.ts"
 import { certificateFiles, developmentCertificate, developmentCertificatePath } from "./http/ServerCertificate.ts"
 import { AsyncInvoker } from "./invoke/AsyncInvoker.ts"
+import type { LambdaInvoker } from "./invoke/LambdaInvoker.ts"
 import { layerAll, layerGateway, layerManager, managerTokenOf, ownerOf } from "./layers.ts"
 import * as Log from "./log/Log.ts"
 import { Placements } from "./provision/Placements.ts"
@@ -33,6 +35,13 @@ import { sourcesOf } from "./templateLayers.ts"
 const maxBodyBytes = 80 * 1024 * 1024
 
 type Runtime<R> = ManagedRuntime.ManagedRuntime<R, never>
+
+/** What answers without the app whose `routes` these are. */
+type DirectOf = (
+  routes: ReadonlyArray<{ readonly path: string }>
+) => Effect.Effect<Direct | undefined, never, Scope.Scope>
+
+const noDirect: DirectOf = () => Effect.void as Effect.Effect<undefined>
 
 /** The runtime and the app of a role. Each is built once; the runtime ends with the scope. */
 const compose = Effect.fnUntraced(function* (settings: Settings, state: StateFolder) {
@@ -73,19 +82,21 @@ const compose = Effect.fnUntraced(function* (settings: Settings, state: StateFol
     app: manager(runtime, { token: managerTokenOf(settings, state), besideGateway: settings.role === "all" }),
     description: managerDescription
   })
+  // Under a root, no path is as it is written.
+  const directOf = (runtime: Runtime<LambdaInvoker | RouteTable>): DirectOf =>
+    settings.rootPath === "" ? (routes) => direct(runtime, gatewayOptions, routes) : noDirect
   switch (settings.role) {
     case "all": {
       const runtime = yield* build(Layer.provideMerge(layerAll(settings, state), log))
-      const direct = warmInvoke(runtime, gatewayOptions)
-      return { runtime, apis: [gatewayApi(runtime), managerApi(runtime)], direct }
+      return { runtime, apis: [gatewayApi(runtime), managerApi(runtime)], direct: directOf(runtime) }
     }
     case "gateway": {
       const runtime = yield* build(Layer.provideMerge(layerGateway(settings, state), log))
-      return { runtime, apis: [gatewayApi(runtime)], direct: warmInvoke(runtime, gatewayOptions) }
+      return { runtime, apis: [gatewayApi(runtime)], direct: directOf(runtime) }
     }
     case "manager": {
       const runtime = yield* build(Layer.provideMerge(layerManager(settings, state), log))
-      return { runtime, apis: [managerApi(runtime)], direct: undefined }
+      return { runtime, apis: [managerApi(runtime)], direct: noDirect }
     }
   }
 })
@@ -107,13 +118,13 @@ const start = Effect.fnUntraced(function* (settings: Settings) {
   // What changes later is said in the log, which is the runtime's.
   const context = yield* Effect.promise(() => runtime.runPromise(Effect.context<never>()))
   const certificate = yield* Effect.provideContext(certificateOf(settings, state), context)
+  const answer = yield* direct(app.routes)
   const server = yield* listen({
     host: settings.host,
     port: settings.port,
     maxBodyBytes,
     fetch: withoutRoot(settings.rootPath, app.fetch),
-    // Under a root, no path is as it is written.
-    ...(direct === undefined || settings.rootPath !== "" ? {} : { direct }),
+    ...(answer === undefined ? {} : { direct: answer }),
     ...(certificate === undefined ? {} : { certificate })
   })
   yield* Effect.promise(() => runtime.runPromise(greet(settings, state, server.port, hasDocs)))

@@ -23,6 +23,7 @@ import { invoke } from "./invoke.ts"
 import { invokeAsync } from "./invokeAsync.ts"
 import { invokeWithResponseStream } from "./invokeWithResponseStream.ts"
 import { metrics } from "./metrics.ts"
+import { isOwnPath, isReadable } from "./paths.ts"
 import { isRouted, proxy } from "./proxy.ts"
 import { reload } from "./reload.ts"
 import { logFault } from "./respond.ts"
@@ -59,12 +60,11 @@ export type GatewayServices =
 
 export const gateway = (runtime: ManagedRuntime.ManagedRuntime<GatewayServices, never>, options: GatewayOptions) => {
   const log = accessLog(runtime)
-  const isOwn = (path: string) => ownPath.test(path) || options.isForeign?.(path) === true
+  const isOwn = (path: string) => isOwnPath(path, options)
   return (
     new Elysia({ name: "gateway" })
       .use(exchange(runtime))
-      // The router would fail on such a path, in ways that differ between servers. Thrown, not returned: what is returned
-      // here goes past the access log.
+      // Thrown, not returned: what is returned here goes past the access log.
       .onRequest(({ request }) => {
         if (!isReadable(request.url)) throw new PathUnreadable()
       })
@@ -136,17 +136,4 @@ const explain = (
 /** All of Lambda's paths begin with the date of their version. */
 const apiPath = /^\/\d{4}-\d{2}-\d{2}\//
 
-/** Paths that no API has, whether there is a route for them or not: every route that asks for the key is among them. */
-const ownPath = /^\/(\d{4}-\d{2}-\d{2}|irori|metrics|snapshots)(\/|$)/
-
 const pathOf = (url: string): string => url.slice(url.indexOf("/", url.indexOf("//") + 2)).split("?", 1)[0] ?? ""
-
-const isReadable = (url: string): boolean => {
-  if (!url.includes("%")) return true
-  try {
-    decodeURIComponent(url.split("?", 1)[0]!)
-    return true
-  } catch {
-    return false
-  }
-}

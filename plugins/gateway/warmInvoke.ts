@@ -4,86 +4,54 @@
  * option in a header, a body of known length. All else goes the way of the routes, and so does a plain request that turns
  * out to need more: this refuses nothing itself, and answers only what a function has answered or failed with.
  */
-import { Effect, Exit, type ManagedRuntime } from "effect"
+import { Effect, Exit } from "effect"
 import { FunctionName } from "../../src/domain/FunctionName.ts"
 import type { Invocation, InvocationResult } from "../../src/domain/Invocation.ts"
-import { formatTraceId } from "../../src/domain/TraceId.ts"
-import type { Direct, DirectReply, PlainRequest } from "../../src/http/HttpServer.ts"
-import { fieldOf, type RequestHead } from "../../src/http/requestHead.ts"
+import type { Direct } from "../../src/http/HttpServer.ts"
+import { fieldOf, headerValues, type RequestHead } from "../../src/http/requestHead.ts"
 import type { InvokeError } from "../../src/invoke/InvokeError.ts"
-import { LambdaInvoker } from "../../src/invoke/LambdaInvoker.ts"
 import type { Caller } from "../../src/invoke/WarmInvocation.ts"
 import type { Abandon } from "../../src/invoke/WorkerClient.ts"
 import { refuseCaller } from "./auth.ts"
-import { accessLog, type Exchange, newExchange, traceTo } from "./exchange.ts"
+import { DirectCall, type DirectServices } from "./DirectCall.ts"
+import { traceTo } from "./exchange.ts"
 import type { GatewayOptions } from "./index.ts"
 import { invokeFields, invokeResponse } from "./invokeResponse.ts"
 import { checkJson } from "./payload.ts"
 import { responseOf } from "./respond.ts"
 
 /** For the server that the gateway is behind. */
-export const warmInvoke = (
-  runtime: ManagedRuntime.ManagedRuntime<LambdaInvoker, never>,
-  options: GatewayOptions
-): Direct => {
-  const log = accessLog(runtime)
-  let start: LambdaInvoker["Service"]["start"]
-  // Requests that come before the runtime is ready go the long way.
-  void runtime.runPromise(LambdaInvoker).then((invoker) => (start = invoker.start))
+export const warmInvoke = (services: DirectServices, options: GatewayOptions): Direct => {
+  const { owner, runtime, start } = services
 
-  const answer = (
-    exchange: Exchange,
-    functionName: FunctionName,
-    { body, head }: PlainRequest,
-    reply: DirectReply
-  ): (() => void) => {
-    let hasLeft = false
-    let abandon: Abandon | undefined
-    const invocation: Invocation = {
-      requestId: exchange.requestId,
-      functionName,
-      payload: body,
-      traceId: traceTo(exchange, options.owner, functionName)
-    }
-    const logged = (status: number) =>
-      log(exchange, { method: head.method, path: head.target, userAgent: fieldOf(head, "user-agent") }, status)
+  const begin = (call: DirectCall, functionName: FunctionName, payload: Uint8Array): (() => void) => {
+    const { exchange } = call
+    const { requestId } = exchange
+    const invocation: Invocation = { requestId, functionName, payload, traceId: traceTo(exchange, owner, functionName) }
     const caller: Caller<Exit.Exit<InvocationResult, InvokeError>> = {
-      succeeded: (result) => {
-        if (hasLeft) return
-        logged(200)
-        reply.answer({ status: 200, fields: fieldsOf(exchange, result), body: result.payload })
-      },
+      succeeded: (result) => call.answer({ status: 200, fields: fieldsOf(result), body: result.payload }),
       failed: (exit) => {
-        if (hasLeft) return
-        const response = responseOf(runtime, exchange, options.owner, Exit.map(exit, invokeResponse))
-        response.headers.set("x-amzn-RequestId", exchange.requestId)
-        response.headers.set("X-Amzn-Trace-Id", formatTraceId(exchange.trace))
-        logged(response.status)
-        reply.answer(response)
+        if (!call.isOver) call.respond(responseOf(runtime, exchange, owner, Exit.map(exit, invokeResponse)))
       }
     }
-    checkJson(body, (refusal) => {
-      if (hasLeft) return
-      abandon = refusal === undefined ? start?.(invocation, caller) : undefined
-      if (abandon === undefined) reply.pass()
+    let abandon: Abandon | undefined
+    checkJson(payload, (refusal) => {
+      if (call.isOver) return
+      abandon = refusal === undefined ? start(invocation, caller) : undefined
+      if (abandon === undefined) call.pass()
     })
     return () => {
-      hasLeft = true
-      // Nobody reads this; the number is for the access log.
-      logged(499)
+      call.left()
       if (abandon !== undefined) runtime.runFork(Effect.delay(Effect.sync(abandon), finishTime))
     }
   }
 
   return (head) => {
-    if (start === undefined) return undefined
     const functionName = plainFunction(head, options)
     if (functionName === undefined) return undefined
     const startedMillis = performance.now()
-    return (request, reply) => {
-      const trace = fieldOf(head, "x-amzn-trace-id")
-      return answer(newExchange(trace, request.clientAddress, startedMillis), functionName, request, reply)
-    }
+    return (request, reply) =>
+      begin(new DirectCall(request, reply, services, startedMillis), functionName, request.body)
   }
 }
 
@@ -108,16 +76,14 @@ const plainFunction = (head: RequestHead, options: GatewayOptions): FunctionName
   if (fieldOf(head, "x-amz-client-context") !== undefined) return undefined
   // The host may be a function URL's, whose paths are all its own.
   if (host.includes("lambda-url")) return undefined
-  if (options.apiKey !== undefined) {
-    const headers = { get: (field: string) => fieldOf(head, field) }
-    if (refuseCaller(headers, target, options.apiKey) !== undefined) return undefined
-  }
+  const { apiKey } = options
+  if (apiKey !== undefined && refuseCaller(headerValues(head), target, apiKey) !== undefined) return undefined
   return FunctionName.make(name)
 }
 
-const fieldsOf = ({ requestId, trace }: Exchange, result: InvocationResult): string => {
+const fieldsOf = (result: InvocationResult): string => {
   let text = ""
   const fields = invokeFields(result)
   for (const name in fields) text += `${name}: ${fields[name]}\r\n`
-  return `${text}x-amzn-RequestId: ${requestId}\r\nX-Amzn-Trace-Id: ${formatTraceId(trace)}\r\n`
+  return text
 }

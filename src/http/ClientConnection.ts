@@ -245,7 +245,7 @@ export class ClientConnection implements ByteStreamUser {
       if (exchange === this.#exchange) next()
     }
     const leave = direct(
-      { head, body: held.whole, clientAddress },
+      { head, body: held.whole, clientAddress, isEncrypted: this.#options.tls !== undefined },
       {
         answer: (answer) => decided(() => this.#answerDirectly(exchange, answer)),
         pass: () => decided(() => this.#handOver(exchange))
@@ -265,7 +265,8 @@ export class ClientConnection implements ByteStreamUser {
       return
     }
     const { body, fields, status } = answer
-    const head = `${statusLine(status)}${fields}${date()}${exchange.isLast ? lastField : ""}content-length: ${body.length}\r\n\r\n`
+    const length = isBodiless(status) ? "" : `content-length: ${body.length}\r\n`
+    const head = `${statusLine(status)}${fields}${date()}${exchange.isLast ? lastField : ""}${length}\r\n`
     const sent = this.#send(head, body)
     if (sent === undefined) this.#finish(exchange)
     else void sent.then(() => this.#finish(exchange))
@@ -340,18 +341,19 @@ export class ClientConnection implements ByteStreamUser {
   async #write(exchange: Exchange, response: Response, leaving?: AbortSignal): Promise<void> {
     const { head } = exchange
     const { status } = response
-    const isBodiless = status === 204 || status === 304
     const known = bytesOf(response)
-    if (known !== undefined && !isBodiless && head.method !== "HEAD") {
+    if (known !== undefined && !isBodiless(status) && head.method !== "HEAD") {
       return this.#send(`${startOf(response, exchange.isLast)}content-length: ${known.length}\r\n\r\n`, known)
     }
     const { body } = response
     const declared = head.method === "HEAD" ? response.headers.get("content-length") : null
-    if (body === null || isBodiless || declared !== null) {
+    if (body === null || isBodiless(status) || declared !== null) {
       void body?.cancel().catch(() => {})
       // What the body would be of a GET is not known by there being none now.
       const length =
-        isBodiless || (head.method === "HEAD" && declared === null) ? "" : `content-length: ${declared ?? 0}\r\n`
+        isBodiless(status) || (head.method === "HEAD" && declared === null)
+          ? ""
+          : `content-length: ${declared ?? 0}\r\n`
       this.#stream.writeMessage(`${startOf(response, exchange.isLast)}${length}\r\n`, noBytes)
       return
     }
@@ -479,6 +481,9 @@ export class ClientConnection implements ByteStreamUser {
 }
 
 const noBytes = new Uint8Array()
+
+/** Not even with the length of one. */
+const isBodiless = (status: number): boolean => status === 204 || status === 304
 
 /** Whether a stream has ended, as far as that is known at once: a body that is all there is sent with its length. */
 const isOver = async (next: Promise<{ readonly done: boolean }>): Promise<boolean> => {

@@ -46,11 +46,13 @@ export interface PlainRequest {
   readonly head: RequestHead
   readonly body: Buffer
   readonly clientAddress: string
+  readonly isEncrypted: boolean
 }
 
+/** Not for a `HEAD`. */
 export interface PlainAnswer {
   readonly status: number
-  /** Lines of one byte a character, each with its end; not those of the connection. */
+  /** Lines of one byte a character, each with its end; without those that are the server's to write. */
   readonly fields: string
   readonly body: Uint8Array
 }

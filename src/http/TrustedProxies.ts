@@ -4,6 +4,7 @@
  */
 import { BlockList, isIP } from "node:net"
 import { Result } from "effect"
+import type { HeaderValues } from "./requestHead.ts"
 
 export interface ForwardedFrom {
   /** The client, as far as those who are trusted know; empty where nobody knows. */
@@ -17,7 +18,7 @@ export interface ForwardedFrom {
 }
 
 /** `peer` is the address at the other end of the connection, whose scheme is `scheme`, by default `http`. */
-export type TrustedProxies = (headers: Headers, peer: string, scheme?: "http" | "https") => ForwardedFrom
+export type TrustedProxies = (headers: HeaderValues, peer: string, scheme?: "http" | "https") => ForwardedFrom
 
 /** Reads addresses and networks (`10.0.0.0/8,::1`). Fails with one line for a person. */
 export const trustedProxies = (text: string): Result.Result<TrustedProxies, string> => {
@@ -43,7 +44,7 @@ export const trustedProxies = (text: string): Result.Result<TrustedProxies, stri
 const plain = (address: string): string => address.replace(/^::ffff:(?=\d+\.)/i, "")
 
 const forwardedFrom = (
-  headers: Headers,
+  headers: HeaderValues,
   peer: string,
   scheme: "http" | "https",
   isTrusted: (address: string) => boolean

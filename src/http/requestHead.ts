@@ -80,6 +80,11 @@ export const readRequestHead = (startLine: string, { connection, fields, names, 
   }
 }
 
+/** The values of headers by their names, which are in lower case: of a head, or of a `Request`. */
+export type HeaderValues = Pick<Headers, "get">
+
+export const headerValues = (head: RequestHead): HeaderValues => ({ get: (name) => fieldOf(head, name) ?? null })
+
 /** The value of the field `name`, which is in lower case; several are joined by commas. */
 export const fieldOf = ({ fields, names }: RequestHead, name: string): string | undefined => {
   let found: string | undefined

@@ -5,16 +5,12 @@ import type { HttpRequest } from "../events/HttpEventV2.ts"
 import type { RestApiKey, RestCaller } from "../events/RestEvent.ts"
 import type { SignedRequest } from "../sigv4/canonicalRequest.ts"
 
-/** A request to an API. Its body is there where it is signed, and empty for every other authorizer. */
-export interface RouteCall {
+/** A request to an API. */
+export interface ApiCall {
   readonly api: Api
-  /** Absent for a gatekeeper that is asked before a route is looked for. */
-  readonly route?: Route
   readonly parameters: Readonly<Record<string, string>>
   /** `rawPath` is the path after the stage, as it came. */
   readonly request: HttpRequest
-  /** As the client has sent it, which is what it may have signed. */
-  readonly sent: Omit<SignedRequest, "body">
   /** With the stage. */
   readonly stagePath: string
   readonly domainName: string
@@ -22,6 +18,14 @@ export interface RouteCall {
   readonly sourceIp: string
   /** Unix. */
   readonly timeMillis: number
+}
+
+/** One that an authorizer is asked about. Its body is there where it is signed, and empty for every other authorizer. */
+export interface RouteCall extends ApiCall {
+  /** Absent for a gatekeeper that is asked before a route is looked for. */
+  readonly route?: Route
+  /** As the client has sent it, which is what it may have signed. */
+  readonly sent: Omit<SignedRequest, "body">
 }
 
 /** What the function's event says of the caller. */

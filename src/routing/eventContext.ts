@@ -1,9 +1,9 @@
 /** What the events of a call have in common, those that ask its authorizers and the one that its function gets. */
 import type { Owner } from "../domain/FunctionName.ts"
-import type { RouteCall } from "./RouteAuthorizer.ts"
+import type { ApiCall } from "./RouteAuthorizer.ts"
 
 export const eventContext = (
-  { api, domainName, parameters, requestId, sourceIp, timeMillis }: RouteCall,
+  { api, domainName, parameters, requestId, sourceIp, timeMillis }: ApiCall,
   owner: Owner
 ) => ({
   accountId: owner.accountId,

@@ -1,7 +1,7 @@
 /** The gateway over doubles: what its routes hand on is written down, what comes back is the test's to say. */
 import { Cause, Effect, Exit, Layer, Logger, ManagedRuntime, References } from "effect"
+import { direct } from "../../plugins/gateway/direct.ts"
 import { type GatewayOptions, gateway } from "../../plugins/gateway/index.ts"
-import { warmInvoke } from "../../plugins/gateway/warmInvoke.ts"
 import { SignIn, type SignInOptions } from "../../src/auth/SignIn.ts"
 import { noFlow } from "../../src/domain/AnswerSink.ts"
 import type { Invocation, InvocationSink } from "../../src/domain/Invocation.ts"
@@ -129,8 +129,8 @@ export const gatewayApp = (doubles: Doubles = {}) => {
   const request = (path: string, init?: RequestInit) => app.handle(new Request(`http://localhost${path}`, init))
   return {
     app,
-    /** What answers plain invocations without the app, for a server. */
-    direct: () => warmInvoke(runtime, options),
+    /** What answers plain requests without the app, for a server. */
+    direct: direct(runtime, options, app.routes),
     runtime,
     invoked,
     started,

@@ -49,9 +49,7 @@ let short = ""
 let long = ""
 
 beforeAll(async () => {
-  const direct = gateway.direct()
-  // Who comes before the invoker is known goes the long way.
-  await new Promise((next) => setImmediate(next))
+  const direct = await Effect.runPromise(Scope.provide(gateway.direct, scope))
   const options = { host: "127.0.0.1", port: 0, maxBodyBytes: 16 * 1024 * 1024, fetch: gateway.app.fetch }
   const open = (more: object) => Effect.runPromise(Scope.provide(listen({ ...options, ...more }), scope))
   short = `http://127.0.0.1:${(await open({ direct })).port}`

@@ -1,0 +1,75 @@
+/** A request that is answered directly, by a short way: its ids, its answer, its line in the log, a caller who may leave. */
+import type { ManagedRuntime } from "effect"
+import type { Owner } from "../../src/domain/FunctionName.ts"
+import { formatTraceId } from "../../src/domain/TraceId.ts"
+import type { DirectReply, PlainAnswer, PlainRequest } from "../../src/http/HttpServer.ts"
+import { fieldOf } from "../../src/http/requestHead.ts"
+import type { Deadlines } from "../../src/invoke/Deadlines.ts"
+import type { LambdaInvoker } from "../../src/invoke/LambdaInvoker.ts"
+import { type AccessRecord, type Exchange, newExchange } from "./exchange.ts"
+import { splitTarget } from "./proxyEvent.ts"
+
+/** What the short ways are made with. */
+export interface DirectServices {
+  readonly runtime: ManagedRuntime.ManagedRuntime<never, never>
+  readonly owner: Owner
+  readonly log: AccessRecord
+  readonly start: NonNullable<LambdaInvoker["Service"]["start"]>
+  readonly deadlines: Deadlines
+}
+
+export class DirectCall {
+  readonly exchange: Exchange
+  readonly #request: PlainRequest
+  readonly #reply: DirectReply
+  readonly #log: AccessRecord
+  #isOver = false
+
+  /** `startedMillis`: when its head was there, of `performance.now()`. */
+  constructor(request: PlainRequest, reply: DirectReply, { log }: DirectServices, startedMillis: number) {
+    this.exchange = newExchange(fieldOf(request.head, "x-amzn-trace-id"), request.clientAddress, startedMillis)
+    this.#request = request
+    this.#reply = reply
+    this.#log = log
+  }
+
+  /** It is answered or passed on, or its caller has left: whatever comes now, nobody waits for it. */
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
+  answer({ body, fields, status }: PlainAnswer): void {
+    if (!this.#ends(status)) return
+    const { requestId, trace } = this.exchange
+    const ids = `x-amzn-RequestId: ${requestId}\r\nX-Amzn-Trace-Id: ${formatTraceId(trace)}\r\n`
+    this.#reply.answer({ status, fields: fields + ids, body })
+  }
+
+  respond(response: Response): void {
+    if (!this.#ends(response.status)) return
+    response.headers.set("x-amzn-RequestId", this.exchange.requestId)
+    response.headers.set("X-Amzn-Trace-Id", formatTraceId(this.exchange.trace))
+    this.#reply.answer(response)
+  }
+
+  /** On to the routes: nothing has happened. */
+  pass(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#reply.pass()
+  }
+
+  left(): void {
+    // Nobody reads this; the number is for the access log.
+    this.#ends(499)
+  }
+
+  #ends(status: number): boolean {
+    if (this.#isOver) return false
+    this.#isOver = true
+    const { head } = this.#request
+    const asked = { method: head.method, path: splitTarget(head.target).path, userAgent: fieldOf(head, "user-agent") }
+    this.#log(this.exchange, asked, status)
+    return true
+  }
+}
