@@ -176,7 +176,14 @@ const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "
 
 /** `12/Mar/2020:19:03:58 +0000` */
 export const formatTime = (millis: number): string => {
-  const [date = "", time = ""] = new Date(millis).toISOString().split("T")
-  const [year, month, day] = date.split("-")
-  return `${day}/${months[Number(month) - 1]}/${year}:${time.slice(0, 8)} +0000`
+  const second = Math.floor(millis / 1000)
+  if (second !== formatted.second) {
+    const [date = "", time = ""] = new Date(millis).toISOString().split("T")
+    const [year, month, day] = date.split("-")
+    formatted = { second, text: `${day}/${months[Number(month) - 1]}/${year}:${time.slice(0, 8)} +0000` }
+  }
+  return formatted.text
 }
+
+/** Of the last second that was asked for. */
+let formatted = { second: Number.NaN, text: "" }

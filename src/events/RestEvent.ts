@@ -111,13 +111,14 @@ export const restEvent = (request: HttpRequest, context: RestEventContext): Rest
   const query = valuesOfQuery(request.rawQuery)
   const headerNamed = (name: string) => headers.get(name)?.values.at(-1)
   const decode = style === "lenient" ? decodedPath : (path: string) => path
+  const { last, all } = headersIn(headers)
   return {
     ...(style === "http" ? { version: "1.0" as const } : {}),
     resource: context.resource,
     path: decode(request.rawPath),
     httpMethod: request.method,
-    headers: Object.fromEntries([...headers.values()].map(({ name, values }) => [name, values.at(-1)!])),
-    multiValueHeaders: Object.fromEntries([...headers.values()].map(({ name, values }) => [name, values])),
+    headers: last,
+    multiValueHeaders: all,
     queryStringParameters: orNull(Object.fromEntries([...query].map(([name, values]) => [name, values.at(-1)!]))),
     multiValueQueryStringParameters: orNull(Object.fromEntries(query)),
     pathParameters: orNull(context.pathParameters),
@@ -183,6 +184,24 @@ const valuesOf = (headers: HttpRequest["headers"], style: RestEventContext["styl
   return found
 }
 
+/** The last value of each header, and all of them. */
+const headersIn = (headers: ReadonlyMap<string, Header>): { readonly last: Texts; readonly all: Lists } => {
+  const last: Record<string, string> = {}
+  const all: Record<string, ReadonlyArray<string>> = {}
+  for (const { name, values } of headers.values()) {
+    put(last, name, values.at(-1)!)
+    put(all, name, values)
+  }
+  return { last, all }
+}
+
+/** As `Object.fromEntries` does it, which takes several times as long. */
+const put = <A>(record: Record<string, A>, name: string, value: A): void => {
+  if (name === "__proto__") {
+    Object.defineProperty(record, name, { value, enumerable: true, configurable: true, writable: true })
+  } else record[name] = value
+}
+
 /** Of the connection between the client and the API. */
 const notPassedOn = new Set(["connection", "content-length", "keep-alive", "te", "transfer-encoding", "upgrade"])
 
@@ -230,8 +249,18 @@ const bodyOf = (
 }
 
 /** Six letters and digits, always the same for the same thing. */
-const shortId = (of: string): string =>
-  createHash("sha256").update(of).digest().readUIntBE(0, 6).toString(36).padStart(6, "0").slice(-6)
+const shortId = (of: string): string => {
+  const known = shortIds.get(of)
+  if (known !== undefined) return known
+  const id = createHash("sha256").update(of).digest().readUIntBE(0, 6).toString(36).padStart(6, "0").slice(-6)
+  // As many as there are APIs and routes, but for those that are no more.
+  if (shortIds.size === maxShortIds) shortIds.clear()
+  shortIds.set(of, id)
+  return id
+}
+
+const shortIds = new Map<string, string>()
+const maxShortIds = 10_000
 
 /** As `JKJaXmPLvHcESHA=`. */
 const extendedId = (requestId: string): string =>

@@ -104,6 +104,23 @@ describe("an event of a REST API", () => {
     expect(JSON.stringify(event)).toContain('"__proto__":["p"]')
   })
 
+  it("has headers of any name", () => {
+    const event = restEvent(
+      request({
+        headers: [
+          ["__proto__", "p"],
+          ["Constructor", "c"]
+        ]
+      }),
+      context()
+    )
+    expect(Object.entries(event.headers)).toEqual([
+      ["__proto__", "p"],
+      ["Constructor", "c"]
+    ])
+    expect(JSON.stringify(event)).toContain('"__proto__":["p"]')
+  })
+
   it.each([
     ["what the API calls binary", ["image/png"], "image/png", undefined, "text", true],
     ["what a pattern calls binary", ["image/*"], "IMAGE/PNG; q=1", undefined, "text", true],
