@@ -9,6 +9,8 @@ import process from "node:process"
 export interface OpenLoopResult {
   /** Milliseconds from when it was due to the end of its answer, by status; of each request that was due. */
   readonly latencies: ReadonlyMap<number, ReadonlyArray<number>>
+  /** The same from when it was sent: what is the generator's own fault is not in it. */
+  readonly sinceSent: ReadonlyMap<number, ReadonlyArray<number>>
   /** Connections that broke before the answer. */
   readonly broken: number
   /** Due, and not answered when the run gave up waiting. */
@@ -19,6 +21,7 @@ export interface OpenLoopResult {
 
 interface Due {
   readonly atMillis: number
+  readonly sentMillis: number
 }
 
 const headEnd = Buffer.from("\r\n\r\n")
@@ -74,7 +77,7 @@ export interface OpenLoopOptions {
   readonly seconds: number
   /** How long after the last one was due answers are waited for. */
   readonly patienceMillis?: number
-  /** Connections at once; a request beyond them waits for one, and that counts. */
+  /** Connections at once; a request beyond them waits for one, and that counts everywhere. */
   readonly maxConnections?: number
 }
 
@@ -87,6 +90,7 @@ class OpenLoop {
   readonly #free: Array<Connection> = []
   readonly #waiting: Array<Due> = []
   readonly #latencies = new Map<number, Array<number>>()
+  readonly #sinceSent = new Map<number, Array<number>>()
   readonly #lateness: Array<number> = []
   #underWay = 0
   #broken = 0
@@ -114,7 +118,7 @@ class OpenLoop {
       for (; sent < count && begun + Math.ceil(sent * gapMillis) <= now; sent++) {
         const atMillis = begun + Math.ceil(sent * gapMillis)
         this.#lateness.push(now - atMillis)
-        this.#send({ atMillis })
+        this.#send({ atMillis, sentMillis: now })
       }
       await new Promise((next) => setTimeout(next, 1))
     }
@@ -122,15 +126,15 @@ class OpenLoop {
     while (this.#underWay > 0 && performance.now() < patient) await new Promise((next) => setTimeout(next, 5))
     const unanswered = this.#underWay
     for (const connection of this.#open) connection.end()
-    return { latencies: this.#latencies, broken: this.#broken, unanswered, lateness: this.#lateness }
+    const [latencies, sinceSent] = [this.#latencies, this.#sinceSent]
+    return { latencies, sinceSent, broken: this.#broken, unanswered, lateness: this.#lateness }
   }
 
   answered(connection: Connection, due: Due, status: number): void {
     this.#underWay--
-    const latencies = this.#latencies.get(status)
-    const latency = performance.now() - due.atMillis
-    if (latencies === undefined) this.#latencies.set(status, [latency])
-    else latencies.push(latency)
+    const now = performance.now()
+    note(this.#latencies, status, now - due.atMillis)
+    note(this.#sinceSent, status, now - due.sentMillis)
     const next = this.#waiting.shift()
     if (next === undefined) this.#free.push(connection)
     else connection.send(next, this.#request)
@@ -158,6 +162,12 @@ class OpenLoop {
     this.#open.add(connection)
     return connection
   }
+}
+
+const note = (latencies: Map<number, Array<number>>, status: number, millis: number) => {
+  const known = latencies.get(status)
+  if (known === undefined) latencies.set(status, [millis])
+  else known.push(millis)
 }
 
 export const openLoop = (options: OpenLoopOptions): Promise<OpenLoopResult> => new OpenLoop(options).run()

@@ -19,6 +19,8 @@ interface Seen {
   readonly nominal: number
   readonly accepted: number
   readonly refused: number
+  /** Without the time by which the load's generator was late. */
+  readonly refusedSinceSent: number
   readonly growth: number
   readonly recovery: number
   readonly strangers: number
@@ -67,6 +69,7 @@ const round = async (seconds: number, environment: Readonly<Record<string, strin
       nominal,
       accepted: p99(storm.latencies.get(200)),
       refused: p99(storm.latencies.get(429)),
+      refusedSinceSent: p99(storm.sinceSent.get(429)),
       growth: (most - before) / 1e6,
       recovery,
       strangers: strangers.reduce((sum, [, { length }]) => sum + length, storm.broken + storm.unanswered)
@@ -90,7 +93,14 @@ const rowsOf = (name: string, seen: ReadonlyArray<Seen>, note: string): Readonly
       bar: { most: 2 },
       note
     },
-    { what: `${name}: p99 until 429`, ...unit, ours: of("refused"), bar: { most: 5 } },
+    { what: `${name}: p99 until 429, from when it was due`, ...unit, ours: of("refused") },
+    {
+      what: `${name}: p99 until 429`,
+      ...unit,
+      ours: of("refusedSinceSent"),
+      bar: { most: 5 },
+      note: "from when it was sent; the time from when it was due has the lateness of the load's generator in it"
+    },
     { what: `${name}: growth of the memory`, unit: "MB", digits: 1, ours: of("growth") },
     { what: `${name}: until all is as before`, ...unit, ours: of("recovery"), bar: { most: 1000 } },
     { what: `${name}: neither answered nor refused`, unit: "", digits: 0, ours: of("strangers"), bar: { most: 0 } }

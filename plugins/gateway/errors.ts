@@ -27,6 +27,7 @@ import {
 } from "../../src/domain/FunctionReference.ts"
 import { ParametersInvalid } from "../../src/domain/ParametersInvalid.ts"
 import type { StartFailure } from "../../src/domain/Worker.ts"
+import { withBytes } from "../../src/http/HttpServer.ts"
 import { EventNotStored, EventQueueFull } from "../../src/invoke/AsyncInvoker.ts"
 import { errorDocument, timeoutDocument } from "../../src/invoke/errorDocuments.ts"
 import { CircuitOpen } from "../../src/invoke/FunctionBreaker.ts"
@@ -459,8 +460,6 @@ export const answerTo = (failure: GatewayFailure, owner: Owner): ErrorAnswer =>
 
 export const errorResponse = (failure: GatewayFailure, owner: Owner): Response => {
   const { status, headers, body } = answerTo(failure, owner)
-  return new Response("bytes" in body ? new Uint8Array(body.bytes) : JSON.stringify(body.value), {
-    status,
-    headers: { "Content-Type": "application/json", ...headers }
-  })
+  const bytes = "bytes" in body ? new Uint8Array(body.bytes) : new TextEncoder().encode(JSON.stringify(body.value))
+  return withBytes(new Response(bytes, { status, headers: { "Content-Type": "application/json", ...headers } }), bytes)
 }

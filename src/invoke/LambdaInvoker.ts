@@ -226,6 +226,12 @@ export class LambdaInvoker extends Context.Service<
         const attempted = new WarmInvocation(warm, config, invocation, settle, {
           succeeded: (result) => caller.succeeded(result),
           failed: (failure) => {
+            // Where one is refused, many are: there is nothing to explain, and no fiber to be had for it.
+            if (failure._tag === "NoCapacity") {
+              const refused = Exit.fail(failure)
+              record(config, begunNanos, InvocationMetrics.outcomeOf(refused))
+              return caller.failed(refused)
+            }
             const error = failure._tag === "RanOutOfTime" ? timedOut(config, failure.worker) : failure
             // An event that never reached its worker may be given to another.
             const outcome = isUnreached(error)
