@@ -10,7 +10,7 @@ import type { InvocationResult } from "../../src/domain/Invocation.ts"
 import type { HttpAnswer } from "../../src/events/HttpResponseV2.ts"
 import type { Direct, PlainAnswer, PlainRequest } from "../../src/http/HttpServer.ts"
 import { headerValues, type RequestHead } from "../../src/http/requestHead.ts"
-import type { Clear } from "../../src/invoke/Deadlines.ts"
+import type { Limit } from "../../src/invoke/Deadlines.ts"
 import type { InvokeError } from "../../src/invoke/InvokeError.ts"
 import type { Routed } from "../../src/routing/ApiIndex.ts"
 import type { RouteTable } from "../../src/routing/RouteTable.ts"
@@ -44,10 +44,10 @@ export const warmProxy = (
   const begin = (call: DirectCall, incoming: Incoming, found: Routed, body: Uint8Array): (() => void) => {
     const { api } = found
     const { exchange } = call
-    let clear: Clear | undefined
+    let limit: Limit | undefined
 
     const answer = (made: HttpAnswer) => {
-      clear?.()
+      limit?.clear()
       call.answer(plainAnswer(made))
     }
     const orFault = <A>(step: () => A): A | undefined => {
@@ -72,7 +72,7 @@ export const warmProxy = (
       const failure = Cause.findErrorOption(exit.cause)
       if (Option.isSome(failure)) return end(Result.fail(failure.value))
       if (call.isOver) return
-      clear?.()
+      limit?.clear()
       if (Cause.hasInterruptsOnly(exit.cause)) return call.respond(new Response(null, { status: 499 }))
       logFault(runtime, exchange, exit.cause)
       answer(failedAnswer(api, "Fault"))
@@ -92,13 +92,13 @@ export const warmProxy = (
       return nothing
     }
     if (!call.isOver && Duration.isFinite(api.timeout)) {
-      clear = deadlines.set(Duration.toMillis(api.timeout), () => {
+      limit = deadlines.set(Duration.toMillis(api.timeout), () => {
         end(Result.fail("ApiTimedOut"))
         abandon()
       })
     }
     return () => {
-      clear?.()
+      limit?.clear()
       call.left()
       abandon()
     }

@@ -4,34 +4,34 @@
  * tell their functions is lost in a `Request`: names of headers as they were spelled, those that came more than once, the
  * path before it was normalised.
  */
-import type { Clear, Deadlines } from "../invoke/Deadlines.ts"
+import type { Deadlines, Limit, Limited } from "../invoke/Deadlines.ts"
 import type { ByteStream, ByteStreamUser } from "../net/ByteStream.ts"
+import { ClientExchange, type ExchangeOwner } from "./ClientExchange.ts"
 import {
   bytesOf,
   type ConnectionTls,
   type Direct,
-  type DirectAnswer,
   type Patience,
   type PlainAnswer,
   withClientAddress,
   withTls
 } from "./HttpServer.ts"
-import { MalformedMessage, MessageReader } from "./MessageReader.ts"
+import type { KnownFields } from "./KnownFields.ts"
+import { MalformedMessage, MessageReader, type MessageSink } from "./MessageReader.ts"
 import { withRaw } from "./RawRequest.ts"
-import { type RequestFields, type RequestHead, readRequestFields, readRequestHead } from "./requestHead.ts"
+import { type RequestFields, readRequestHead } from "./requestHead.ts"
 import { date, lastField, startOf, statusLine } from "./responseHead.ts"
-import { WholeBody } from "./WholeBody.ts"
 
+/** The same for all connections of a server. */
 export interface ConnectionOptions {
-  /** Of an encrypted connection. */
-  readonly tls?: ConnectionTls
   /** A longer body is refused. */
   readonly maxBodyBytes: number
   readonly fetch: (request: Request) => Response | Promise<Response>
   readonly direct?: Direct
   readonly patience?: Patience
   readonly deadlines: Deadlines
-  readonly onClosed: () => void
+  readonly knownFields: KnownFields<RequestFields>
+  readonly onClosed: (connection: ClientConnection) => void
 }
 
 /** Of a body that is read slowly, this much is held before the client is slowed. */
@@ -51,55 +51,33 @@ const chunkEnd = Buffer.from("\r\n", "latin1")
 /** For a client to take the last answer of a server that closes, and to close its side. */
 const farewellMillis = 1000
 
-/** One request, until it is read and answered. */
-interface Exchange {
-  readonly head: RequestHead
-  /** Whoever may answer it without a `Request`, and gets its whole body. */
-  readonly direct: DirectAnswer | undefined
-  /** Called when the client leaves before it has the answer. */
-  onLeave: (() => void) | undefined
-  /** What has come of the body before the request was handed over. */
-  readonly held: WholeBody
-  bodyBytes: number
-  /** Of a body that was still to come then. */
-  body: ReadableStreamDefaultController<Uint8Array> | undefined
-  /** Nobody wants the body, or what is left of it. */
-  ignoresBody: boolean
-  isHandedOver: boolean
-  isRead: boolean
-  isAnswered: boolean
-  /** The connection ends with it. */
-  isLast: boolean
-}
-
-export class ClientConnection implements ByteStreamUser {
+export class ClientConnection implements ByteStreamUser, MessageSink<RequestFields>, ExchangeOwner, Limited {
   readonly #stream: ByteStream
   readonly #options: ConnectionOptions
+  /** Of an encrypted one. */
+  readonly #tls: ConnectionTls | undefined
   readonly #reader: MessageReader<RequestFields>
   readonly #patience: Patience
-  #exchange: Exchange | undefined
+  #exchange: ClientExchange | undefined
   /** No request is read any more. */
   #isEnding = false
   /** The server is, so that nobody is waited for who has the last answer. */
   #isClosing = false
   #discardedBytes = 0
-  #headDeadline: Clear | undefined
-  #look: Clear
+  #headDeadline: Limit | undefined
+  #look: Limit
   /** Something came or went since it was looked at. */
   #isBusy = false
   /** How often it was looked at since something came or went. */
   #quietLooks = 0
   #onDrained: (() => void) | undefined
 
-  constructor(stream: ByteStream, options: ConnectionOptions) {
+  constructor(stream: ByteStream, options: ConnectionOptions, tls?: ConnectionTls) {
     this.#stream = stream
     this.#options = options
+    this.#tls = tls
     this.#patience = options.patience ?? usual
-    this.#reader = new MessageReader(readRequestFields, {
-      head: (startLine, fields) => this.#begin(readRequestHead(startLine, fields)),
-      data: (piece) => this.#take(piece),
-      end: () => this.#bodyEnded()
-    })
+    this.#reader = new MessageReader(options.knownFields, this)
     stream.user = this
     stream.probe(this.#patience.pauseMillis)
     this.#look = this.#lookLater()
@@ -116,6 +94,11 @@ export class ClientConnection implements ByteStreamUser {
     else this.#stream.finish()
   }
 
+  /** Ends the connection at once, whatever is under way. */
+  destroy(): void {
+    this.#stream.destroy()
+  }
+
   drained(): void {
     this.#isBusy = true
     const onDrained = this.#onDrained
@@ -128,18 +111,18 @@ export class ClientConnection implements ByteStreamUser {
   }
 
   closed(): void {
-    this.#look()
+    this.#look.clear()
     this.#leave()
     this.#onDrained?.()
-    this.#options.onClosed()
+    this.#options.onClosed(this)
   }
 
-  #lookLater(): Clear {
-    return this.#options.deadlines.set(this.#patience.pauseMillis / looks, () => this.#lookAtIt())
+  #lookLater(): Limit {
+    return this.#options.deadlines.set(this.#patience.pauseMillis / looks, this)
   }
 
   /** Whether anything came or went. Looked at now and then, since a timer would have to be set anew with every packet. */
-  #lookAtIt(): void {
+  timeIsUp(): void {
     const { idleMillis, pauseMillis } = this.#patience
     this.#quietLooks = this.#isBusy ? 0 : this.#quietLooks + 1
     this.#isBusy = false
@@ -156,11 +139,14 @@ export class ClientConnection implements ByteStreamUser {
   /** A head may not take for ever, though it comes byte by byte. */
   #watchHead(): void {
     if (this.#exchange !== undefined || this.#reader.drained || this.#isEnding) this.#headIsDone()
-    else this.#headDeadline ??= this.#options.deadlines.set(this.#patience.headMillis, () => this.#refuse(408))
+    else
+      this.#headDeadline ??= this.#options.deadlines.set(this.#patience.headMillis, {
+        timeIsUp: () => this.#refuse(408)
+      })
   }
 
   #headIsDone(): void {
-    this.#headDeadline?.()
+    this.#headDeadline?.clear()
     this.#headDeadline = undefined
   }
 
@@ -171,12 +157,14 @@ export class ClientConnection implements ByteStreamUser {
       if (this.#discardedBytes > maxDiscardedBytes) this.#stream.destroy()
       return
     }
-    this.#read(() => this.#reader.push(chunk))
+    this.#read(chunk)
   }
 
-  #read(step: () => void): void {
+  /** What has come; without any, what had come ahead. */
+  #read(chunk?: Buffer): void {
     try {
-      step()
+      if (chunk === undefined) this.#reader.next()
+      else this.#reader.push(chunk)
     } catch (error) {
       this.#refuse(error instanceof MalformedMessage ? error.status : 500)
     }
@@ -185,76 +173,58 @@ export class ClientConnection implements ByteStreamUser {
     const exchange = this.#exchange
     if (exchange?.isHandedOver !== false) return
     if (exchange.direct === undefined) this.#handOver(exchange)
-    else if (exchange.isRead) this.#handOverDirectly(exchange, exchange.direct)
+    else if (exchange.isRead) exchange.handOver(exchange.direct)
   }
 
-  #begin(head: RequestHead): number | "chunked" {
+  headRead(startLine: string, fields: RequestFields): number | "chunked" {
+    const head = readRequestHead(startLine, fields)
     if (typeof head.framing === "number" && head.framing > this.#options.maxBodyBytes) {
       throw new MalformedMessage(413, "the body is too long")
     }
     if (head.expectsContinue) this.#stream.write(continueResponse)
-    this.#exchange = {
-      head,
-      direct: this.#options.direct?.(head),
-      onLeave: undefined,
-      held: new WholeBody(typeof head.framing === "number" ? head.framing : undefined),
-      bodyBytes: 0,
-      body: undefined,
-      // `Request` knows no body of these.
-      ignoresBody: head.method === "GET" || head.method === "HEAD",
-      isHandedOver: false,
-      isRead: false,
-      isAnswered: false,
-      isLast: !head.keepsAlive
-    }
+    this.#exchange = new ClientExchange(this, head, this.#options.direct)
     return head.framing
   }
 
-  #take(piece: Buffer): void {
+  pieceRead(piece: Buffer): void {
     const exchange = this.#exchange
     if (exchange === undefined) return
     exchange.bodyBytes += piece.length
     if (exchange.bodyBytes > this.#options.maxBodyBytes) throw new MalformedMessage(413, "the body is too long")
     if (exchange.ignoresBody) return
-    if (exchange.body === undefined) {
+    if (exchange.bodyToCome === undefined) {
       exchange.held.add(piece)
       return
     }
-    exchange.body.enqueue(new Uint8Array(piece))
-    if ((exchange.body.desiredSize ?? 0) <= 0) this.#stream.pause()
+    exchange.bodyToCome.enqueue(new Uint8Array(piece))
+    if ((exchange.bodyToCome.desiredSize ?? 0) <= 0) this.#stream.pause()
   }
 
-  #bodyEnded(): void {
+  messageRead(): void {
     const exchange = this.#exchange
     if (exchange === undefined) return
     exchange.isRead = true
     // A stream that is closed pulls no more.
     this.#stream.resume()
-    if (!exchange.ignoresBody) exchange.body?.close()
+    if (!exchange.ignoresBody) exchange.bodyToCome?.close()
     this.#finish(exchange)
   }
 
-  #handOverDirectly(exchange: Exchange, direct: DirectAnswer): void {
-    const { head, held } = exchange
-    const clientAddress = this.#stream.remoteAddress ?? ""
-    exchange.isHandedOver = true
-    let isDecided = false
-    const decided = (next: () => void) => {
-      isDecided = true
-      // Else the client has left.
-      if (exchange === this.#exchange) next()
-    }
-    const leave = direct(
-      { head, body: held.whole, clientAddress, isEncrypted: this.#options.tls !== undefined },
-      {
-        answer: (answer) => decided(() => this.#answerDirectly(exchange, answer)),
-        pass: () => decided(() => this.#handOver(exchange))
-      }
-    )
-    if (!isDecided) exchange.onLeave = leave
+  get isEncrypted(): boolean {
+    return this.#tls !== undefined
   }
 
-  #answerDirectly(exchange: Exchange, answer: PlainAnswer | Response): void {
+  get clientAddress(): string {
+    return this.#stream.remoteAddress ?? ""
+  }
+
+  passed(exchange: ClientExchange): void {
+    // Else the client has left.
+    if (exchange === this.#exchange) this.#handOver(exchange)
+  }
+
+  answered(exchange: ClientExchange, answer: PlainAnswer | Response): void {
+    if (exchange !== this.#exchange) return
     exchange.onLeave = undefined
     exchange.isAnswered = true
     if (answer instanceof Response) {
@@ -272,7 +242,7 @@ export class ClientConnection implements ByteStreamUser {
     else void sent.then(() => this.#finish(exchange))
   }
 
-  #handOver(exchange: Exchange): void {
+  #handOver(exchange: ClientExchange): void {
     exchange.isHandedOver = true
     const { fields, host, method, target } = exchange.head
     const address = this.#stream.remoteAddress
@@ -281,7 +251,7 @@ export class ClientConnection implements ByteStreamUser {
     let request: Request
     try {
       request = new Request(
-        `${this.#options.tls === undefined ? "http" : "https"}://${host === "" ? "localhost" : host}${target}`,
+        `${this.#tls === undefined ? "http" : "https"}://${host === "" ? "localhost" : host}${target}`,
         {
           method,
           headers: fields.map(([name, value]): [string, string] => [name, value]),
@@ -295,11 +265,11 @@ export class ClientConnection implements ByteStreamUser {
       return
     }
     const known = withClientAddress(request, () => address)
-    const whole = withTls(withRaw(known, exchange.head), this.#options.tls)
+    const whole = withTls(withRaw(known, exchange.head), this.#tls)
     void this.#answer(exchange, whole, leave.signal).catch(() => this.#stream.destroy())
   }
 
-  #bodyOf(exchange: Exchange): { readonly body?: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> } {
+  #bodyOf(exchange: ClientExchange): { readonly body?: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> } {
     const { held, ignoresBody, isRead } = exchange
     if (ignoresBody || (isRead && held.bytes === 0)) return {}
     // `Request` takes what is behind a view of memory, too.
@@ -307,7 +277,7 @@ export class ClientConnection implements ByteStreamUser {
     const body = new ReadableStream<Uint8Array>(
       {
         start: (controller) => {
-          exchange.body = controller
+          exchange.bodyToCome = controller
           if (held.bytes > 0) controller.enqueue(new Uint8Array(held.whole))
           held.clear()
         },
@@ -319,12 +289,12 @@ export class ClientConnection implements ByteStreamUser {
     return { body, ...{ duplex: "half" } }
   }
 
-  #ignoreBody(exchange: Exchange): void {
+  #ignoreBody(exchange: ClientExchange): void {
     exchange.ignoresBody = true
     this.#stream.resume()
   }
 
-  async #answer(exchange: Exchange, request: Request, leaving: AbortSignal): Promise<void> {
+  async #answer(exchange: ClientExchange, request: Request, leaving: AbortSignal): Promise<void> {
     // Whatever is thrown here is a bug that nobody has answered.
     const response = await Promise.try(() => this.#options.fetch(request)).catch(
       () => new Response(null, { status: 500 })
@@ -338,7 +308,7 @@ export class ClientConnection implements ByteStreamUser {
   }
 
   /** Resolves when all of it is on its way. */
-  async #write(exchange: Exchange, response: Response, leaving?: AbortSignal): Promise<void> {
+  async #write(exchange: ClientExchange, response: Response, leaving?: AbortSignal): Promise<void> {
     const { head } = exchange
     const { status } = response
     const known = bytesOf(response)
@@ -419,23 +389,23 @@ export class ClientConnection implements ByteStreamUser {
   #whenDrained(): Promise<void> {
     if (this.#stream.isClosed) return Promise.resolve()
     return new Promise((resolve) => {
-      const clear = this.#options.deadlines.set(this.#patience.pauseMillis, () => this.#stream.destroy())
+      const limit = this.#options.deadlines.set(this.#patience.pauseMillis, { timeIsUp: () => this.#stream.destroy() })
       this.#onDrained = () => {
-        clear()
+        limit.clear()
         resolve()
       }
     })
   }
 
   /** An exchange is over when its request is read and its response written, whichever came last. */
-  #finish(exchange: Exchange): void {
+  #finish(exchange: ClientExchange): void {
     if (!exchange.isAnswered || exchange !== this.#exchange) return
     if (exchange.isLast) {
       this.#exchange = undefined
       this.#end()
     } else if (exchange.isRead) {
       this.#exchange = undefined
-      this.#read(() => this.#reader.next())
+      this.#read()
     }
   }
 
@@ -445,7 +415,7 @@ export class ClientConnection implements ByteStreamUser {
     if (exchange?.isHandedOver === true) {
       exchange.isLast = true
       this.#isEnding = true
-      if (!exchange.isRead && !exchange.ignoresBody) exchange.body?.error(new Error("the body is malformed"))
+      if (!exchange.isRead && !exchange.ignoresBody) exchange.bodyToCome?.error(new Error("the body is malformed"))
       return
     }
     this.#exchange = undefined
@@ -460,7 +430,7 @@ export class ClientConnection implements ByteStreamUser {
     this.#stream.end()
     this.#stream.resume()
     if (!this.#isClosing) return
-    const farewell = () => void this.#options.deadlines.set(farewellMillis, () => this.#stream.destroy())
+    const farewell = () => void this.#options.deadlines.set(farewellMillis, { timeIsUp: () => this.#stream.destroy() })
     // However slowly its client takes it, all of the answer is on its way first.
     if (this.#stream.isFull) this.#onDrained = farewell
     else farewell()
@@ -473,7 +443,7 @@ export class ClientConnection implements ByteStreamUser {
     this.#isEnding = true
     this.#headIsDone()
     if (exchange !== undefined) {
-      if (!exchange.isRead && !exchange.ignoresBody) exchange.body?.error(new Error("the client has left"))
+      if (!exchange.isRead && !exchange.ignoresBody) exchange.bodyToCome?.error(new Error("the client has left"))
       exchange.onLeave?.()
     }
     this.#stream.destroy()

@@ -37,9 +37,9 @@ export type Direct = (head: RequestHead) => DirectAnswer | undefined
 export type DirectAnswer = (request: PlainRequest, reply: DirectReply) => () => void
 
 export interface DirectReply {
-  readonly answer: (answer: PlainAnswer | Response) => void
+  answer(answer: PlainAnswer | Response): void
   /** The request is for `fetch` after all: nothing has happened. */
-  readonly pass: () => void
+  pass(): void
 }
 
 export interface PlainRequest {

@@ -4,6 +4,8 @@
  * a reader that guesses is how requests are smuggled.
  */
 
+import type { Known, KnownFields } from "./KnownFields.ts"
+
 /** More of a head than this is an attack. */
 const maxHeadBytes = 64 * 1024
 const maxChunkLineBytes = 1024
@@ -23,13 +25,13 @@ export class MalformedMessage extends Error {
 /** How much body follows a head: so many bytes, chunks, all up to the end; or another head, as after 100 Continue. */
 export type Framing = number | "chunked" | "close" | "another head"
 
-/** `F` is what a head's fields are read as. */
+/** Who gets the messages. `F` is what a head's fields are read as. */
 export interface MessageSink<F> {
-  /** Not to be changed: another head with the same fields is given the same ones. */
-  readonly head: (startLine: string, fields: F) => Framing
-  readonly data: (piece: Buffer) => void
+  /** `fields` are not to be changed: other heads with the same ones are given the same. */
+  readonly headRead: (startLine: string, fields: F) => Framing
+  readonly pieceRead: (piece: Buffer) => void
   /** The message is whole. The next one is not read before `next`. */
-  readonly end: (trailers: Fields) => void
+  readonly messageRead: (trailers: Fields) => void
 }
 
 /** What the next bytes are. `left` counts down what is missing of a body or of a chunk. */
@@ -37,31 +39,33 @@ type Expecting =
   | { readonly is: "Head" | "ChunkSize" | "ChunkEnd" | "Trailers" | "Close" | "Nothing" }
   | { readonly is: "Length"; left: number; readonly chunked: boolean }
 
+/** Those without a count are the same for all readers: each has one at any time. */
+const atHead: Expecting = { is: "Head" }
+const atChunkSize: Expecting = { is: "ChunkSize" }
+const atChunkEnd: Expecting = { is: "ChunkEnd" }
+const atTrailers: Expecting = { is: "Trailers" }
+const atClose: Expecting = { is: "Close" }
+const atNothing: Expecting = { is: "Nothing" }
+
 const noFields: Fields = new Map()
 const noBytes = Buffer.alloc(0)
 const lineEnd = Buffer.from("\r\n", "latin1")
 const headEnd = Buffer.from("\r\n\r\n", "latin1")
 
-interface KnownFields<F> {
-  readonly bytes: Buffer
-  readonly fields: F
-}
-
 export class MessageReader<F> {
-  readonly #readFields: (lines: ReadonlyArray<string>) => F
+  readonly #knownFields: KnownFields<F>
   readonly #sink: MessageSink<F>
   #pending: Buffer = noBytes
   /** What of `#pending` has been read. */
   #at = 0
-  #expecting: Expecting = { is: "Head" }
+  #expecting: Expecting = atHead
   #reading = false
   /** The fields of the last heads: whoever keeps a connection often says the same again, of each kind of request. */
-  #known: KnownFields<F> | undefined
-  #knownBefore: KnownFields<F> | undefined
+  #known: Known<F> | undefined
+  #knownBefore: Known<F> | undefined
 
-  /** `readFields` gets the lines of a head's fields, as they came. */
-  constructor(readFields: (lines: ReadonlyArray<string>) => F, sink: MessageSink<F>) {
-    this.#readFields = readFields
+  constructor(knownFields: KnownFields<F>, sink: MessageSink<F>) {
+    this.#knownFields = knownFields
     this.#sink = sink
   }
 
@@ -83,7 +87,7 @@ export class MessageReader<F> {
 
   /** Goes on to the next message. */
   next(): void {
-    this.#expecting = { is: "Head" }
+    this.#expecting = atHead
     this.#read()
   }
 
@@ -123,19 +127,19 @@ export class MessageReader<F> {
         const startLine = this.#pending.toString("latin1", this.#at, firstEnd)
         const fields = this.#fieldsOf(firstEnd, end)
         this.#at = end + headEnd.length
-        this.#frame(this.#sink.head(startLine, fields))
+        this.#frame(this.#sink.headRead(startLine, fields))
         return true
       }
       case "Length": {
         if (expecting.left === 0) {
-          if (expecting.chunked) this.#expecting = { is: "ChunkEnd" }
+          if (expecting.chunked) this.#expecting = atChunkEnd
           else this.#end(noFields)
           return true
         }
         if (this.drained) return false
         const piece = this.#take(Math.min(expecting.left, this.#left))
         expecting.left -= piece.length
-        this.#sink.data(piece)
+        this.#sink.pieceRead(piece)
         return true
       }
       case "ChunkSize": {
@@ -144,7 +148,7 @@ export class MessageReader<F> {
         const size = /^([0-9a-fA-F]{1,8})(?:[ \t]*;.*)?$/.exec(line)?.[1]
         if (size === undefined) throw new MalformedMessage(400, "a chunk has no length")
         const left = Number.parseInt(size, 16)
-        this.#expecting = left === 0 ? { is: "Trailers" } : { is: "Length", left, chunked: true }
+        this.#expecting = left === 0 ? atTrailers : { is: "Length", left, chunked: true }
         return true
       }
       case "ChunkEnd": {
@@ -152,7 +156,7 @@ export class MessageReader<F> {
         if (this.#take(2).toString("latin1") !== "\r\n") {
           throw new MalformedMessage(400, "a chunk is longer than it said")
         }
-        this.#expecting = { is: "ChunkSize" }
+        this.#expecting = atChunkSize
         return true
       }
       case "Trailers": {
@@ -164,7 +168,7 @@ export class MessageReader<F> {
         return true
       }
       case "Close":
-        if (!this.drained) this.#sink.data(this.#take(this.#left))
+        if (!this.drained) this.#sink.pieceRead(this.#take(this.#left))
         return false
       case "Nothing":
         return false
@@ -172,14 +176,14 @@ export class MessageReader<F> {
   }
 
   #frame(framing: Framing): void {
-    if (framing === "chunked") this.#expecting = { is: "ChunkSize" }
-    else if (framing === "close") this.#expecting = { is: "Close" }
+    if (framing === "chunked") this.#expecting = atChunkSize
+    else if (framing === "close") this.#expecting = atClose
     else if (framing !== "another head") this.#expecting = { is: "Length", left: framing, chunked: false }
   }
 
   #end(trailers: Fields): void {
-    this.#expecting = { is: "Nothing" }
-    this.#sink.end(trailers)
+    this.#expecting = atNothing
+    this.#sink.messageRead(trailers)
   }
 
   #take(length: number): Buffer {
@@ -193,18 +197,13 @@ export class MessageReader<F> {
     if (this.#known !== undefined && this.#isSame(this.#known, from, to)) return this.#known.fields
     const before = this.#knownBefore
     this.#knownBefore = this.#known
-    this.#known = before !== undefined && this.#isSame(before, from, to) ? before : this.#newFields(from, to)
+    const isBefore = before !== undefined && this.#isSame(before, from, to)
+    this.#known = isBefore ? before : this.#knownFields.of(this.#pending, from, to)
     return this.#known.fields
   }
 
-  #isSame({ bytes }: KnownFields<F>, from: number, to: number): boolean {
+  #isSame({ bytes }: Known<F>, from: number, to: number): boolean {
     return bytes.length === to - from && this.#pending.compare(bytes, 0, bytes.length, from, to) === 0
-  }
-
-  #newFields(from: number, to: number): KnownFields<F> {
-    const lines = to > from ? this.#pending.toString("latin1", from + lineEnd.length, to).split("\r\n") : []
-    // Copied: what came with it would be held for as long.
-    return { bytes: Buffer.from(this.#pending.subarray(from, to)), fields: this.#readFields(lines) }
   }
 
   #takeUntil(mark: Buffer, maxBytes: number): string | undefined {

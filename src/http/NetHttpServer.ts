@@ -7,20 +7,22 @@ import { type ByteStream, ListenFailed as NoListener, streams } from "../net/Byt
 import { streamOf } from "../net/NodeStreams.ts"
 import { ClientConnection } from "./ClientConnection.ts"
 import { type ConnectionTls, type HttpServerOptions, type Listen, listenFailed } from "./HttpServer.ts"
+import { KnownFields } from "./KnownFields.ts"
+import { readRequestFields } from "./requestHead.ts"
 import type { ServerCertificate } from "./ServerCertificate.ts"
 
 export const listen: Listen = Effect.fnUntraced(function* (options) {
-  const connections = new Map<ByteStream, ClientConnection>()
+  const connections = new Set<ClientConnection>()
   const deadlines = yield* makeDeadlines
   const allClosed = yield* Deferred.make<void>()
   let isDraining = false
+  const onClosed = (connection: ClientConnection) => {
+    connections.delete(connection)
+    if (isDraining && connections.size === 0) Deferred.doneUnsafe(allClosed, Effect.void)
+  }
+  const ofAll = { ...options, deadlines, onClosed, knownFields: new KnownFields(readRequestFields) }
   const accept = (stream: ByteStream, tls?: ConnectionTls) => {
-    const onClosed = () => {
-      connections.delete(stream)
-      if (isDraining && connections.size === 0) Deferred.doneUnsafe(allClosed, Effect.void)
-    }
-    const about = tls === undefined ? options : { ...options, tls }
-    connections.set(stream, new ClientConnection(stream, { ...about, deadlines, onClosed }))
+    connections.add(new ClientConnection(stream, ofAll, tls))
   }
   const { listen } = yield* streams
   const { port, stop } = yield* Effect.mapError(
@@ -29,14 +31,14 @@ export const listen: Listen = Effect.fnUntraced(function* (options) {
   )
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
-      for (const stream of connections.keys()) stream.destroy()
+      for (const connection of connections) connection.destroy()
     })
   )
   const drain = Effect.suspend(() => {
     isDraining = true
     stop()
     if (connections.size === 0) return Effect.void
-    for (const connection of connections.values()) connection.close()
+    for (const connection of connections) connection.close()
     return Deferred.await(allClosed)
   })
   return { port, drain }

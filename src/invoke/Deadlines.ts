@@ -6,12 +6,19 @@ import { Clock, Effect, FiberSet, type Scope } from "effect"
 
 const tickMillis = 20
 
-/** Takes the limit away. After it was reached that does nothing. */
-export type Clear = () => void
+export interface Limit {
+  /** Takes it away. After it was reached that does nothing. */
+  clear(): void
+}
+
+/** One who is under a limit, where a function made for it would be one more thing to hold until then. */
+export interface Limited {
+  timeIsUp(): void
+}
 
 export interface Deadlines {
-  /** Calls `reached` once, `millis` from now or up to a tick later, unless it is cleared before. */
-  readonly set: (millis: number, reached: () => void) => Clear
+  /** Tells `limited` once, `millis` from now or up to a tick later, unless the limit is cleared before. */
+  readonly set: (millis: number, limited: Limited | (() => void)) => Limit
 }
 
 /** All limits of one length, so that the first one set is the first one due: setting and clearing take no search. */
@@ -19,29 +26,52 @@ class Line {
   first: Entry | undefined
   last: Entry | undefined
 
-  append(dueMillis: number, reached: () => void): Entry {
-    const entry: Entry = { dueMillis, reached, before: this.last, after: undefined }
+  append(dueMillis: number, limited: Limited | (() => void)): Entry {
+    const entry = new Entry(this, dueMillis, limited)
     if (this.last === undefined) this.first = entry
     else this.last.after = entry
     this.last = entry
     return entry
   }
-
-  /** No more than once for an entry. */
-  remove({ after, before }: Entry): void {
-    if (before === undefined) this.first = after
-    else before.after = after
-    if (after === undefined) this.last = before
-    else after.before = before
-  }
 }
 
-interface Entry {
+class Entry implements Limit {
   readonly dueMillis: number
-  /** Until it was reached or cleared. */
-  reached: (() => void) | undefined
   before: Entry | undefined
   after: Entry | undefined
+  readonly #line: Line
+  /** Until it was reached or cleared. */
+  #limited: Limited | (() => void) | undefined
+
+  constructor(line: Line, dueMillis: number, limited: Limited | (() => void)) {
+    this.dueMillis = dueMillis
+    this.before = line.last
+    this.after = undefined
+    this.#line = line
+    this.#limited = limited
+  }
+
+  clear(): void {
+    this.#leave()
+  }
+
+  reach(): void {
+    const limited = this.#leave()
+    if (typeof limited === "function") limited()
+    else limited?.timeIsUp()
+  }
+
+  /** Who is no longer under it. */
+  #leave(): Limited | (() => void) | undefined {
+    const limited = this.#limited
+    if (limited === undefined) return undefined
+    this.#limited = undefined
+    if (this.before === undefined) this.#line.first = this.after
+    else this.before.after = this.after
+    if (this.after === undefined) this.#line.last = this.before
+    else this.after.before = this.before
+    return limited
+  }
 }
 
 /** Ends with the scope: what was not reached by then never is. */
@@ -60,11 +90,8 @@ export const makeDeadlines: Effect.Effect<Deadlines, never, Scope.Scope> = Effec
     const current = now()
     for (const [millis, line] of lines) {
       for (let entry = line.first; entry !== undefined && entry.dueMillis <= current; entry = line.first) {
-        const { reached } = entry
-        entry.reached = undefined
-        line.remove(entry)
         try {
-          reached?.()
+          entry.reach()
         } catch (fault) {
           faults.push(fault)
         }
@@ -92,18 +119,13 @@ export const makeDeadlines: Effect.Effect<Deadlines, never, Scope.Scope> = Effec
   }
 
   return {
-    set: (millis, reached) => {
-      const line = lineOf(millis)
-      const entry = line.append(now() + millis, reached)
+    set: (millis, limited) => {
+      const entry = lineOf(millis).append(now() + millis, limited)
       if (!isWatching) {
         isWatching = true
         fork(watch)
       }
-      return () => {
-        if (entry.reached === undefined) return
-        entry.reached = undefined
-        line.remove(entry)
-      }
+      return entry
     }
   }
 })

@@ -2,6 +2,7 @@
  * Reads HTTP/1.1 responses, one after the other, out of the pieces a socket gives. Throws on what is no such thing.
  * What nearly all are, a head in one piece and a body whose length it says, is read here; all else by MessageReader.
  */
+import { KnownFields } from "../http/KnownFields.ts"
 import { MessageReader } from "../http/MessageReader.ts"
 import type { HttpHead, HttpResponse } from "./HttpExchange.ts"
 import { type ResponseHead, readResponseHead } from "./ResponseHead.ts"
@@ -11,6 +12,9 @@ const maxBodyBytes = 64 * 1024 * 1024
 
 /** Says of a response whose body is wanted as it comes what gets it. */
 export type Receive = (head: HttpHead) => ((piece: Buffer) => void) | undefined
+
+/** They are read with the first line. */
+const knownLines = new KnownFields((lines) => lines)
 
 export class ResponseReader {
   #receive: Receive | undefined
@@ -92,14 +96,14 @@ export class ResponseReader {
   }
 
   #carefulReader(): MessageReader<ReadonlyArray<string>> {
-    return new MessageReader((lines) => lines, {
-      head: (startLine, lines) => {
+    return new MessageReader(knownLines, {
+      headRead: (startLine, lines) => {
         const head = readResponseHead(Buffer.from(`${[startLine, ...lines].join("\r\n")}\r\n\r\n`, "latin1"))!
         if (head.framing !== "another head") this.#begin(head)
         return head.framing
       },
-      data: (piece) => this.#keep(piece),
-      end: () => {
+      pieceRead: (piece) => this.#keep(piece),
+      messageRead: () => {
         this.#isComplete = true
       }
     })

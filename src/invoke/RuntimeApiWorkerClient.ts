@@ -7,7 +7,7 @@ import type { Invocation } from "../domain/Invocation.ts"
 import type { Worker } from "../domain/Worker.ts"
 import { RuntimeApi } from "../runtime-api/RuntimeApi.ts"
 import type { Outcome, RuntimeEvent } from "../runtime-api/RuntimeSession.ts"
-import { type Clear, makeDeadlines } from "./Deadlines.ts"
+import { type Limit, makeDeadlines } from "./Deadlines.ts"
 import { type Abandon, type AnswerTaker, WorkerClient, WorkerLost } from "./WorkerClient.ts"
 
 /** A runtime that has answered asks for its next event at once; one that has not within this is taken for lost. */
@@ -33,9 +33,9 @@ export const layer = (options: { readonly owner: Owner }) =>
           return nothingToAbandon
         }
         let isWanted = true
-        let clear: Clear | undefined
+        let limit: Limit | undefined
         const done = (outcome: Outcome): void => {
-          clear?.()
+          limit?.clear()
           if (!isWanted) return
           isWanted = false
           const { free } = listener.extensions
@@ -49,14 +49,14 @@ export const layer = (options: { readonly owner: Owner }) =>
         }
         // A worker that waited has the event by now, and needs no such limit.
         if (isWanted && listener.undelivered()) {
-          clear = deadlines.set(fetchTimeoutMillis, () => {
+          limit = deadlines.set(fetchTimeoutMillis, () => {
             giveUp(`it did not ask for its event within ${fetchTimeoutMillis / 1000} s`)
           })
         }
         return () => {
           if (!isWanted) return
           isWanted = false
-          clear?.()
+          limit?.clear()
           giveUp("its caller left")
         }
       }

@@ -10,7 +10,7 @@ import type { FunctionConfig } from "../domain/FunctionConfig.ts"
 import type { Invocation, InvocationResult } from "../domain/Invocation.ts"
 import type { Worker } from "../domain/Worker.ts"
 import { resultOf } from "./attempt.ts"
-import type { Clear, Deadlines } from "./Deadlines.ts"
+import type { Deadlines, Limit, Limited } from "./Deadlines.ts"
 import type { Borrower, Leave, NoCapacity, WarmBackend, WorkerStartFailed } from "./InvocationBackend.ts"
 import type { Abandon, AnswerTaker, DirectClient, WorkerAnswer, WorkerLost } from "./WorkerClient.ts"
 
@@ -42,7 +42,7 @@ export interface WarmServices {
 /** Settles gate, circuit and metrics of one invocation, before its caller is told. Called once. */
 export type Settle = (outcome: WarmOutcome) => void
 
-export class WarmInvocation implements Borrower, AnswerTaker {
+export class WarmInvocation implements Borrower, AnswerTaker, Limited {
   readonly #services: WarmServices
   readonly #config: FunctionConfig
   readonly #invocation: Invocation
@@ -53,7 +53,7 @@ export class WarmInvocation implements Borrower, AnswerTaker {
   /** Set while a worker has the event. */
   #worker: Worker | undefined
   #abandon: Abandon | undefined
-  #clear: Clear | undefined
+  #limit: Limit | undefined
   #isOver = false
 
   constructor(
@@ -84,7 +84,7 @@ export class WarmInvocation implements Borrower, AnswerTaker {
     this.#leave = undefined
     this.#worker = worker
     const { deadlines, start } = this.#services
-    this.#clear = deadlines.set(Duration.toMillis(this.#config.timeout), () => this.#ranOutOfTime(worker))
+    this.#limit = deadlines.set(Duration.toMillis(this.#config.timeout), this)
     const abandon = start(worker, this.#config, this.#invocation, this)
     if (!this.#isOver) this.#abandon = abandon
   }
@@ -118,7 +118,9 @@ export class WarmInvocation implements Borrower, AnswerTaker {
     this.#finish("cancelled")
   }
 
-  #ranOutOfTime(worker: Worker): void {
+  timeIsUp(): void {
+    const worker = this.#worker
+    if (worker === undefined) return
     this.#abandon?.()
     this.#evict()
     this.#end({ _tag: "RanOutOfTime", worker })
@@ -137,7 +139,7 @@ export class WarmInvocation implements Borrower, AnswerTaker {
 
   #finish(outcome: WarmOutcome): void {
     this.#isOver = true
-    this.#clear?.()
+    this.#limit?.clear()
     this.#settle(outcome)
   }
 }

@@ -25,13 +25,16 @@ const sendAll = (): void => {
   for (const stream of streams) stream.flush()
 }
 
+/** Of all connections that have nothing to send: most of them, at any time. Never changed. */
+const noParts: Array<string | Uint8Array> = []
+
 class BunStream implements ByteStream {
   user: ByteStreamUser | undefined
   isPaused = false
   isClosed = false
   #socket: Socket<Owner> | undefined
   /** What is to be sent, in order: heads, of one byte a character, and bytes. */
-  #queue: Array<string | Uint8Array> = []
+  #queue = noParts
   #queuedBytes = 0
   /** It will be sent to at the end of this turn. */
   #isScheduled = false
@@ -88,7 +91,8 @@ class BunStream implements ByteStream {
 
   #enqueue(part: string | Uint8Array): void {
     if (this.isClosed || this.#isEnding || this.#isBroken || part.length === 0) return
-    this.#queue.push(part)
+    if (this.#queue === noParts) this.#queue = [part]
+    else this.#queue.push(part)
     this.#queuedBytes += part.length
     if (this.#queuedBytes > maxQueuedBytes) this.#isAwaited = true
     if (!this.#isBlocked) this.#schedule()
@@ -123,7 +127,7 @@ class BunStream implements ByteStream {
       total += sent
       this.#queuedBytes -= sent
       if (sent === length) continue
-      this.#queue.unshift(piece?.subarray(sent) ?? new Uint8Array(scratch.subarray(sent, small)))
+      this.#putBack(piece?.subarray(sent) ?? new Uint8Array(scratch.subarray(sent, small)))
       this.#isBlocked = true
       this.#isAwaited = true
       return
@@ -142,10 +146,14 @@ class BunStream implements ByteStream {
     }
   }
 
+  #putBack(part: Uint8Array): void {
+    this.#queue = [part, ...this.#queue]
+  }
+
   /** Why, the kernel has told the write alone: the next read takes it for the other side's end. */
   #break(): void {
     this.#isBroken = true
-    this.#queue = []
+    this.#queue = noParts
     this.#queuedBytes = 0
   }
 
@@ -159,7 +167,7 @@ class BunStream implements ByteStream {
       parts++
       bytes += part.length
     }
-    if (parts === this.#queue.length) this.#queue = []
+    if (parts === this.#queue.length) this.#queue = noParts
     else this.#queue.splice(0, parts)
     return bytes
   }
@@ -168,7 +176,7 @@ class BunStream implements ByteStream {
     const part = this.#queue.shift() ?? ""
     const bytes = typeof part === "string" ? Buffer.from(part, "latin1") : part
     if (bytes.length <= maxAtOnce) return bytes
-    this.#queue.unshift(bytes.subarray(maxAtOnce))
+    this.#putBack(bytes.subarray(maxAtOnce))
     return bytes.subarray(0, maxAtOnce)
   }
 
@@ -265,7 +273,7 @@ class BunStream implements ByteStream {
 
   #close(cause: unknown): void {
     this.isClosed = true
-    this.#queue = []
+    this.#queue = noParts
     this.#queuedBytes = 0
     // Never from within a call of the user's own.
     queueMicrotask(() => {

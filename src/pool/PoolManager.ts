@@ -267,7 +267,8 @@ const make = Effect.fnUntraced(function* (options: PoolOptions) {
     perform(entry, entry.pool.acquire(waiter))
     if (!waiter.isWaiting) return nothingToLeave
     const reached = () => perform(entry, entry.pool.overdue(waiter))
-    waiter.onAnswer = deadlines.set(Duration.toMillis(entry.config.acquireTimeout), reached)
+    const limit = deadlines.set(Duration.toMillis(entry.config.acquireTimeout), reached)
+    waiter.onAnswer = () => limit.clear()
     return () => {
       if (!waiter.isWaiting) return
       waiter.settle()

@@ -4,6 +4,7 @@
  * streamed response, and its node:http costs a quarter of the throughput. Knows nothing of Lambda.
  */
 import type { Flow } from "../domain/AnswerSink.ts"
+import { KnownFields } from "../http/KnownFields.ts"
 import {
   type Fields,
   type Framing,
@@ -63,6 +64,9 @@ const reasons: Record<number, string> = {
 const startLinePattern = /^([A-Z]+) (\/[!-~]*) HTTP\/1\.([01])$/
 const continueResponse = Buffer.from("HTTP/1.1 100 Continue\r\n\r\n", "latin1")
 
+/** Of all workers: those of one kind say the same. */
+const knownFields = new KnownFields(readFields)
+
 export class HttpConnection implements ByteStreamUser {
   readonly #stream: ByteStream
   readonly #handler: Handler
@@ -84,10 +88,10 @@ export class HttpConnection implements ByteStreamUser {
       },
       resume: () => stream.resume()
     }
-    this.#reader = new MessageReader(readFields, {
-      head: (startLine, fields) => this.#begin(startLine, fields),
-      data: (piece) => this.#receiver?.data(piece),
-      end: (trailers) => {
+    this.#reader = new MessageReader(knownFields, {
+      headRead: (startLine, fields) => this.#begin(startLine, fields),
+      pieceRead: (piece) => this.#receiver?.data(piece),
+      messageRead: (trailers) => {
         this.#isRead = true
         if (stream.isPaused) stream.resume()
         this.#receiver?.end(trailers)

@@ -118,7 +118,7 @@ const watched =
             isShort = true
             reply.answer(answered)
           }
-          return begin(request, { ...reply, answer })
+          return begin(request, { answer, pass: () => reply.pass() })
         }
   }
 

@@ -4,6 +4,8 @@ import { connect, type Socket } from "node:net"
 import { Effect, Exit, Scope } from "effect"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { ClientConnection, type ConnectionOptions } from "../../src/http/ClientConnection.ts"
+import { KnownFields } from "../../src/http/KnownFields.ts"
+import { readRequestFields } from "../../src/http/requestHead.ts"
 import { makeDeadlines } from "../../src/invoke/Deadlines.ts"
 import { bunStreams } from "../../src/net/BunStreams.ts"
 import { nodeStreams } from "../../src/net/NodeStreams.ts"
@@ -25,8 +27,8 @@ const handlers: Record<string, Pick<ConnectionOptions, "direct" | "fetch">> = {
     fetch: () => new Response(null, { status: 500 }),
     direct:
       ({ target }) =>
-      (_, { answer }) => {
-        answer({ status: 200, fields: noFields, body: bodyOf(target) })
+      (_, reply) => {
+        reply.answer({ status: 200, fields: noFields, body: bodyOf(target) })
         return () => {}
       }
   }
@@ -58,7 +60,15 @@ describe.each([
     const onClosed = () => {
       ofThis.count++
     }
-    const all = { maxBodyBytes: 1024 * 1024, fetch: () => new Response("hi"), deadlines, onClosed, ...options }
+    const knownFields = new KnownFields(readRequestFields)
+    const all = {
+      maxBodyBytes: 1024 * 1024,
+      fetch: () => new Response("hi"),
+      deadlines,
+      knownFields,
+      onClosed,
+      ...options
+    }
     const taken = streams.listen({ host: "127.0.0.1", port: 0 }, (stream) => {
       connections.push(new ClientConnection(stream, all))
     })

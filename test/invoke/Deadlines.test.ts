@@ -26,13 +26,13 @@ describe("Deadlines", () => {
     Effect.gen(function* () {
       const deadlines = yield* makeDeadlines
       const reached: Array<string> = []
-      const clear = deadlines.set(50, () => reached.push("cleared"))
+      const limit = deadlines.set(50, () => reached.push("cleared"))
       deadlines.set(50, () => reached.push("kept"))
-      clear()
-      clear()
+      limit.clear()
+      limit.clear()
       yield* TestClock.adjust("1 second")
       expect(reached).toEqual(["kept"])
-      clear()
+      limit.clear()
     })
   )
 
