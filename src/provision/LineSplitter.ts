@@ -1,11 +1,12 @@
 /** Cuts what a worker writes into lines, and a line that has no end into pieces: its memory is bounded. */
 
 const lineFeed = 10
+const noBytes = Buffer.alloc(0)
 
 export class LineSplitter {
   readonly #maxLineBytes: number
   readonly #emit: (line: string) => void
-  #pending: Buffer = Buffer.alloc(0)
+  #pending: Buffer = noBytes
 
   /** A line longer than `maxLineBytes` is emitted in pieces of at most that length. Empty lines are left out. */
   constructor(maxLineBytes: number, emit: (line: string) => void) {
@@ -29,13 +30,13 @@ export class LineSplitter {
       }
     }
     // A copy: the piece would keep the whole chunk that it was cut from.
-    this.#pending = Buffer.from(rest)
+    this.#pending = rest.length === 0 ? noBytes : Buffer.from(rest)
   }
 
   /** What came after the last line feed is a line too. */
   end(): void {
     this.#line(this.#pending)
-    this.#pending = Buffer.alloc(0)
+    this.#pending = noBytes
   }
 
   /** The last place up to the limit that is not inside a character of UTF-8. */

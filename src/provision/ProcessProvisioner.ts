@@ -5,11 +5,12 @@
  * ended with it.
  */
 import { randomBytes } from "node:crypto"
-import { Clock, Deferred, type Duration, Effect, Exit, Fiber, Layer, PubSub, Scope } from "effect"
+import { Clock, Deferred, type Duration, Effect, Exit, Fiber, FiberSet, Layer, PubSub, Scope } from "effect"
 import type { FunctionConfig } from "../domain/FunctionConfig.ts"
 import type { Owner } from "../domain/FunctionName.ts"
 import { type GatewayId, Worker, WorkerId } from "../domain/Worker.ts"
 import { describeExit } from "../invoke/errorDocuments.ts"
+import type { ExtensionHost } from "../runtime-api/ExtensionHost.ts"
 import { RuntimeApi, type RuntimeApiListener } from "../runtime-api/RuntimeApi.ts"
 import { tellVitals } from "../runtime-api/WorkerVitals.ts"
 import { extensionLine, extensionSetup, extensionsIn } from "./externalExtensions.ts"
@@ -42,12 +43,14 @@ const outputLagMillis = 5
 interface Entry {
   readonly id: WorkerId
   readonly scope: Scope.Closeable
-  readonly gone: Deferred.Deferred<void>
   listener: RuntimeApiListener | undefined
   process: WorkerProcess.WorkerProcess | undefined
   /** Set while it is listed: it is ready, and neither dead nor asked to stop. */
   worker: Worker | undefined
-  retiring: boolean
+  /** Its process has ended, or is to be taken for it. */
+  ended: boolean
+  /** Set when it is on its way out; done when it is gone. */
+  gone: Deferred.Deferred<void> | undefined
 }
 
 export const layer = (options: ProcessOptions): Layer.Layer<Provisioner, never, RuntimeApi> =>
@@ -57,43 +60,58 @@ export const layer = (options: ProcessOptions): Layer.Layer<Provisioner, never, 
       const runtimeApi = yield* RuntimeApi
       const reaper = yield* ProcessReaper.make
       const deaths = yield* PubSub.unbounded<WorkerDeath>()
-      const layerScope = yield* Effect.scope
       const path = withoutBunsNode(options.path)
       const context = yield* Effect.context()
       const findFunctionProgram = functionPrograms(path, options.programs ?? {})
       const entries = new Map<WorkerId, Entry>()
+      const run = yield* FiberSet.makeRuntime<never, void>()
       let closing = false
 
       /** The one way out, taken once. Whoever comes later waits for the first. */
       const retire = (entry: Entry) =>
         Effect.suspend(() => {
           entry.worker = undefined
-          if (entry.retiring) return Deferred.await(entry.gone)
-          entry.retiring = true
+          if (entry.gone !== undefined) return Deferred.await(entry.gone)
+          const gone = Deferred.makeUnsafe<void>()
+          entry.gone = gone
           const { listener, process } = entry
           const farewell = listener?.extensions.farewell(process?.terminate ?? Effect.void) ?? Effect.void
           return farewell.pipe(
             Effect.andThen(Scope.close(entry.scope, Exit.void)),
             Effect.andThen(Effect.sync(() => entries.delete(entry.id))),
-            Effect.andThen(Deferred.succeed(entry.gone, undefined)),
+            Effect.andThen(Deferred.succeed(gone, undefined)),
             Effect.asVoid,
             Effect.uninterruptible
           )
         })
 
-      const watch = Effect.fnUntraced(function* (
-        entry: Entry,
-        process: WorkerProcess.WorkerProcess,
-        listener: RuntimeApiListener
-      ) {
-        const broken = Effect.as(listener.extensions.broken, {} satisfies WorkerDeath["exit"])
-        const exit = yield* Effect.raceFirst(process.exited, broken)
-        listener.end(exit, describeExit(exit))
+      /** Called, rather than waited for by a fiber: a worker idles for long, and there are many. */
+      const ended = (entry: Entry, exit: WorkerDeath["exit"]): void => {
+        if (entry.ended) return
+        entry.ended = true
+        entry.listener?.end(exit, describeExit(exit))
         const died = entry.worker !== undefined
         entry.worker = undefined
-        if (died) yield* PubSub.publish(deaths, { id: entry.id, exit })
-        yield* retire(entry)
-      })
+        if (died) PubSub.publishUnsafe(deaths, { id: entry.id, exit })
+        run(retire(entry))
+      }
+
+      /** Takes what a worker prints; `extensions` are those of one that has external ones. */
+      const logOf =
+        (worker: WorkerId, function_name: string, extensions: ExtensionHost | undefined) =>
+        (stream: "stdout" | "stderr", line: string): void => {
+          const said = extensions === undefined ? undefined : extensionLine(line)
+          if (said !== undefined && "exitCode" in said) {
+            extensions?.exited(said.name, said.exitCode)
+            return
+          }
+          const text = said?.text ?? line
+          if (text === "") return
+          const writer = said === undefined ? {} : { extension: said.name }
+          runtimeApi.output.write(worker, { stream, text, ...writer })
+          const about = { job: "lambda", function_name, worker, ...writer, stream }
+          Effect.runForkWith(context)(Effect.annotateLogs(Effect.logInfo(text), about))
+        }
 
       /** Starts a process and waits for it up to `limit`. */
       const bringUp = Effect.fnUntraced(function* (
@@ -109,10 +127,9 @@ export const layer = (options: ProcessOptions): Layer.Layer<Provisioner, never, 
         entry.listener = listener
         const extensions = extensionsIn(config.layersPath)
         listener.extensions.prepare(extensionSetup(config, options.owner, extensions))
-        const annotations = { job: "lambda", function_name: config.name, worker: entry.id }
         const createdAtMillis = yield* Clock.currentTimeMillis
         // The session tells whoever listens by now, so this comes before the process.
-        const initialized = yield* Effect.forkIn(listener.initialized, entry.scope, { startImmediately: true })
+        const initialized = yield* Effect.forkChild(listener.initialized, { startImmediately: true })
         const process = yield* Effect.mapError(
           WorkerProcess.start(
             {
@@ -131,32 +148,28 @@ export const layer = (options: ProcessOptions): Layer.Layer<Provisioner, never, 
                   runtimeDir: program.runtime.process.runtimeDir
                 })
               },
-              log: (stream, line) => {
-                const said = extensions.length === 0 ? undefined : extensionLine(line)
-                if (said !== undefined && "exitCode" in said) {
-                  return listener.extensions.exited(said.name, said.exitCode)
-                }
-                const text = said?.text ?? line
-                if (text === "") return
-                const writer = said === undefined ? {} : { extension: said.name }
-                runtimeApi.output.write(entry.id, { stream, text, ...writer })
-                const about = { ...annotations, ...writer, stream }
-                Effect.runForkWith(context)(Effect.annotateLogs(Effect.logInfo(text), about))
-              }
+              log: logOf(entry.id, config.name, extensions.length === 0 ? undefined : listener.extensions)
             },
             reaper
           ),
           (error) =>
             refused(`This machine started no process for a worker of '${config.name}' (${codeOf(error.cause)}).`, error)
         )
-        yield* Effect.forkIn(watch(entry, process, listener), layerScope, { startImmediately: true })
+        process.whenExited((exit) => ended(entry, exit))
+        listener.extensions.whenBroken(() => ended(entry, {}))
         listener.admit(host)
         entry.process = process
         yield* tellVitals(runtimeApi.vitals, entry.id, { maxMemoryBytes: peakOfGroup(process.group), outputLagMillis })
         listener.starting()
         process.release()
         if (extensions.length > 0) {
-          yield* Effect.forkIn(Effect.andThen(listener.extensions.launched, Effect.sync(process.proceed)), entry.scope)
+          yield* Effect.forkIn(
+            Effect.andThen(
+              listener.extensions.launched,
+              Effect.sync(() => process.proceed())
+            ),
+            entry.scope
+          )
         }
         yield* Fiber.join(initialized).pipe(
           Effect.mapError((failure) => new StartFailed({ failure })),
@@ -190,11 +203,11 @@ export const layer = (options: ProcessOptions): Layer.Layer<Provisioner, never, 
         const entry: Entry = {
           id,
           scope: yield* Scope.make(),
-          gone: yield* Deferred.make<void>(),
           listener: undefined,
           process: undefined,
           worker: undefined,
-          retiring: false
+          ended: false,
+          gone: undefined
         }
         entries.set(id, entry)
         return yield* bringUp(entry, config, gateway, program, limit).pipe(

@@ -5,7 +5,7 @@
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { getDefaultHighWaterMark, setDefaultHighWaterMark } from "node:stream"
-import { Deferred, type Duration, Effect, Exit, Schema } from "effect"
+import { Deferred, type Duration, Effect, Exit, Schema, Scope } from "effect"
 import type { WorkerExit } from "../domain/Worker.ts"
 import { exitOf } from "./exitOf.ts"
 import { startExtensions } from "./externalExtensions.ts"
@@ -38,9 +38,12 @@ export interface WorkerProcess {
   readonly proceed: () => void
   /** Asks the worker's own process to end, and waits until it has. A group that stands still goes on for it. */
   readonly terminate: Effect.Effect<void>
-  /** Waits for the worker's own process to end. What it started may still be there. */
-  readonly exited: Effect.Effect<WorkerExit>
-  /** True once `exited` has happened. */
+  /**
+   * Has `listener` called when the worker's own process has ended, at once where it has. What it started may still be
+   * there. There is one listener.
+   */
+  readonly whenExited: (listener: (exit: WorkerExit) => void) => void
+  /** True once it has ended. */
   readonly hasExited: () => boolean
   /** Stops or continues the whole group. False when nobody in it takes the signal. */
   readonly signal: (signal: "SIGSTOP" | "SIGCONT") => boolean
@@ -57,48 +60,96 @@ const gate = 'read -r _gate || exit 125; exec "$@" </dev/null'
 const gateWithExtensions = `read -r _gate || exit 125${startExtensions}${gate}`
 
 /** Runs `launch` as a process group. When the scope closes the whole group is killed, and it is gone after that. */
-export const start = (launch: Launch, reaper: ProcessReaper) =>
-  Effect.acquireRelease(
-    Effect.gen(function* () {
-      const end: End = { exited: yield* Deferred.make<WorkerExit>(), drained: yield* Deferred.make<void>() }
-      const child = yield* spawnGated(launch, end)
-      const group = child.pid!
-      yield* Effect.onError(reaper.enlist(group), () => killed(group, end))
-      return { child, group, end }
-    }),
-    ({ end, group }) => Effect.andThen(killed(group, end), reaper.strike(group))
-  ).pipe(
-    Effect.map(
-      ({ child, end: { exited }, group }): WorkerProcess => ({
-        group,
-        release: () => void (launch.extensions === undefined ? child.stdin?.end("\n") : child.stdin?.write("\n")),
-        proceed: () => void child.stdin?.end("\n"),
-        terminate: Effect.suspend(() => {
-          if (Deferred.isDoneUnsafe(exited)) return Effect.void
-          signalGroup(group, "SIGCONT")
-          child.kill("SIGTERM")
-          return Effect.asVoid(Deferred.await(exited))
-        }),
-        exited: Deferred.await(exited),
-        hasExited: () => Deferred.isDoneUnsafe(exited),
-        // The number of a group that is gone may be another's by then.
-        signal: (signal) => !Deferred.isDoneUnsafe(exited) && signalGroup(group, signal)
-      })
-    )
+export const start = Effect.fnUntraced(function* (launch: Launch, reaper: ProcessReaper) {
+  const scope = yield* Effect.scope
+  const started = yield* spawnGated(launch)
+  yield* Effect.onError(reaper.enlist(started.group), () => started.killed)
+  // `acquireRelease` would keep all that its caller has been given for as long as the worker lives.
+  yield* Scope.addFinalizer(
+    scope,
+    Effect.suspend(() => Effect.andThen(started.killed, reaper.strike(started.group)))
   )
+  return started satisfies WorkerProcess
+}, Effect.uninterruptible)
 
-/** What is seen of a process's end. */
-interface End {
-  readonly exited: Deferred.Deferred<WorkerExit>
-  /** All that it and what it started have printed is in the log. */
-  readonly drained: Deferred.Deferred<void>
+/** All that is kept of a worker's process: there may be a thousand. */
+class GatedProcess implements WorkerProcess {
+  readonly group: number
+  readonly #child: ChildProcess
+  /** It is the second line that lets the program start. */
+  readonly #isGatedTwice: boolean
+  readonly #exited = Deferred.makeUnsafe<void>()
+  /** Done when all that it and what it started have printed is in the log. */
+  readonly #drained = Deferred.makeUnsafe<void>()
+  #exit: WorkerExit | undefined
+  #listener: (exit: WorkerExit) => void = ignore
+
+  constructor(child: ChildProcess, isGatedTwice: boolean) {
+    this.group = child.pid!
+    this.#child = child
+    this.#isGatedTwice = isGatedTwice
+    child.on("exit", (code, signal) => {
+      this.#exit = exitOf(code, signal)
+      Deferred.doneUnsafe(this.#exited, Exit.void)
+      this.#listener(this.#exit)
+    })
+    child.on("close", () => Deferred.doneUnsafe(this.#drained, Exit.void))
+  }
+
+  release(): void {
+    if (this.#isGatedTwice) this.#child.stdin?.write("\n")
+    else this.proceed()
+  }
+
+  proceed(): void {
+    this.#child.stdin?.end("\n")
+  }
+
+  get terminate(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.hasExited()) return Effect.void
+      signalGroup(this.group, "SIGCONT")
+      this.#child.kill("SIGTERM")
+      return Deferred.await(this.#exited)
+    })
+  }
+
+  whenExited(listener: (exit: WorkerExit) => void): void {
+    this.#listener = listener
+    if (this.#exit !== undefined) listener(this.#exit)
+  }
+
+  hasExited(): boolean {
+    return this.#exit !== undefined
+  }
+
+  signal(signal: "SIGSTOP" | "SIGCONT"): boolean {
+    // The number of a group that is gone may be another's by then.
+    return !this.hasExited() && signalGroup(this.group, signal)
+  }
+
+  /** Kills the group again and again until nobody in it lives. A process that left the group is not found. */
+  get killed(): Effect.Effect<void> {
+    const { group } = this
+    let tries = 0
+    return Effect.sync(() => killGroup(group)).pipe(
+      Effect.tap((there) => (there ? Effect.sleep("2 millis") : Effect.void)),
+      // Looking at every process takes its time, and is seldom needed.
+      Effect.repeat({ until: (there) => !there || (++tries % 10 === 0 && allDead(group)) }),
+      // One that the kernel does not let die (it waits for a broken disk) is not waited for for ever.
+      waitAtMost("1 second"),
+      Effect.andThen(waitAtMost("5 seconds")(Deferred.await(this.#exited))),
+      // Whoever left the group may still hold its output.
+      Effect.andThen(waitAtMost("1 second")(Deferred.await(this.#drained)))
+    )
+  }
 }
 
-const spawnGated = (launch: Launch, { drained, exited }: End) =>
-  Effect.callback<ChildProcess, SpawnRefused>((resume) => {
+const spawnGated = (launch: Launch) =>
+  Effect.callback<GatedProcess, SpawnRefused>((resume) => {
     const refuse = (cause: unknown) => resume(Effect.fail(new SpawnRefused({ cause })))
     try {
-      const { args, extensions, program } = launch
+      const { args, extensions, log, program } = launch
       const started = extensions === undefined ? [gate, "sh"] : [gateWithExtensions, "sh", extensions]
       const child = spawnToReadInPieces("/bin/sh", ["-c", ...started, program, ...args], {
         cwd: launch.folder,
@@ -107,22 +158,31 @@ const spawnGated = (launch: Launch, { drained, exited }: End) =>
         env: { ...launch.environment },
         stdio: ["pipe", "pipe", "pipe"]
       })
-      child.once("spawn", () => resume(Effect.succeed(child)))
-      child.on("error", refuse)
-      child.once("exit", (code, signal) => Deferred.doneUnsafe(exited, Exit.succeed(exitOf(code, signal))))
-      child.once("close", () => Deferred.doneUnsafe(drained, Exit.void))
+      const spawned = new GatedProcess(child, extensions !== undefined)
+      child.once("error", refuse)
+      child.once("spawn", () => {
+        child.off("error", refuse)
+        child.on("error", ignore)
+        resume(Effect.succeed(spawned))
+      })
       // The shell may be killed before it reads its line.
-      child.stdin?.on("error", () => {})
-      for (const stream of ["stdout", "stderr"] as const) {
-        const lines = new LineSplitter(maxLineBytes, (line) => launch.log(stream, line))
-        child[stream]?.on("data", (chunk: Buffer) => lines.push(chunk))
-        child[stream]?.on("end", () => lines.end())
-        child[stream]?.on("error", () => {})
-      }
+      child.stdin?.on("error", ignore)
+      readLines(child, "stdout", log)
+      readLines(child, "stderr", log)
     } catch (cause) {
       refuse(cause)
     }
   })
+
+const ignore = (): void => {}
+
+const readLines = (child: ChildProcess, stream: "stdout" | "stderr", log: Launch["log"]): void => {
+  const lines = new LineSplitter(maxLineBytes, (line) => log(stream, line))
+  const pipe = child[stream]
+  pipe?.on("data", (chunk: Buffer) => lines.push(chunk))
+  pipe?.on("end", () => lines.end())
+  pipe?.on("error", ignore)
+}
 
 /**
  * `spawn`, whose pipes set aside no 64 KiB each to read into, which Bun does at once and for as long as a worker idles. How
@@ -141,22 +201,6 @@ const spawnToReadInPieces = (program: string, args: ReadonlyArray<string>, optio
     setDefaultHighWaterMark(false, usual)
   }
 }
-
-/** Kills the group again and again until nobody in it lives. A process that left the group is not found. */
-const killed = (group: number, { drained, exited }: End) =>
-  Effect.suspend(() => {
-    let tries = 0
-    return Effect.sync(() => killGroup(group)).pipe(
-      Effect.tap((there) => (there ? Effect.sleep("2 millis") : Effect.void)),
-      // Looking at every process takes its time, and is seldom needed.
-      Effect.repeat({ until: (there) => !there || (++tries % 10 === 0 && allDead(group)) }),
-      // One that the kernel does not let die (it waits for a broken disk) is not waited for for ever.
-      waitAtMost("1 second"),
-      Effect.andThen(waitAtMost("5 seconds")(Deferred.await(exited))),
-      // Whoever left the group may still hold its output.
-      Effect.andThen(waitAtMost("1 second")(Deferred.await(drained)))
-    )
-  })
 
 /** Finalizers cannot be interrupted, and a time limit interrupts: what it limits has to allow it. */
 const waitAtMost =

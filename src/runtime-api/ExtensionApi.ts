@@ -3,15 +3,15 @@
  * the calls mean is `ExtensionSession`'s and `TelemetryHub`'s.
  */
 import { randomUUID } from "node:crypto"
-import { Clock, Effect, FiberSet } from "effect"
+import { type Clock, type Context, Effect, type Fiber, FiberSet, Scope } from "effect"
 import type { WorkerId } from "../domain/Worker.ts"
 import type { HttpClient } from "../invoke/HttpClient.ts"
-import { ExtensionHost } from "./ExtensionHost.ts"
+import { ExtensionHost, type ExtensionSurroundings } from "./ExtensionHost.ts"
 import type { ExtensionEvent, ExtensionRefusal } from "./ExtensionSession.ts"
 import { type BodyReceiver, type Exchange, gather, headerLine } from "./HttpConnection.ts"
 import type { RuntimeSession } from "./RuntimeSession.ts"
-import { TelemetryHub, telemetryPaths } from "./TelemetryHub.ts"
-import type { WorkerOutput } from "./WorkerOutput.ts"
+import { TelemetryHub, type TelemetrySurroundings, telemetryPaths } from "./TelemetryHub.ts"
+import type { OutputLine, WorkerOutput } from "./WorkerOutput.ts"
 
 const root = "/2020-01-01/extension/"
 /** The documents that extensions send are small; an error may have a long stack. */
@@ -20,38 +20,64 @@ const maxBodyBytes = 1024 * 1024
 const json = headerLine("Content-Type", "application/json")
 const nothing: BodyReceiver = { data: () => {}, end: () => {}, abort: () => {} }
 
-/** True of the paths that `route` serves. */
+/** True of the paths that `WorkerExtensions` serves. */
 export const isExtensionPath = (path: string): boolean => path.startsWith(root) || telemetryPaths.has(path)
 
-/** What serves one worker's extensions, until the scope closes. */
-export const open = Effect.fnUntraced(function* (
-  id: WorkerId,
-  { client, output, session }: { client: HttpClient; output: WorkerOutput; session: RuntimeSession }
-) {
-  const clock = yield* Clock.Clock
-  const run = yield* FiberSet.makeRuntime<never, void>()
-  const nowMillis = () => clock.currentTimeMillisUnsafe()
-  let leave = () => {}
-  yield* Effect.addFinalizer(() => Effect.sync(() => leave()))
-  const listen: ConstructorParameters<typeof TelemetryHub>[0]["listen"] = (listener) => {
-    leave = output.subscribe(id, listener)
-  }
-  const telemetry = new TelemetryHub({ nowMillis, run, client, listen })
-  const host = new ExtensionHost({
-    nowMillis,
-    run,
-    telemetry,
-    runtime: {
-      onInitialized: (done) => session.onInitialized(done),
-      end: (exit, why) => session.end(exit, why)
-    }
-  })
-  return { host, admit: (address: string) => telemetry.admit(address), serve: route(host, telemetry) }
-})
+/** What all workers' extensions have in common. */
+export interface ExtensionServices {
+  readonly clock: Clock.Clock
+  readonly client: HttpClient
+  readonly output: WorkerOutput
+  readonly context: Context.Context<never>
+}
 
-const route =
-  (host: ExtensionHost, telemetry: TelemetryHub) =>
-  (exchange: Exchange): BodyReceiver => {
+/** What serves one worker's extensions, until its scope closes. */
+export class WorkerExtensions implements TelemetrySurroundings, ExtensionSurroundings {
+  readonly runtime: RuntimeSession
+  readonly telemetry: TelemetryHub
+  readonly host: ExtensionHost
+  readonly #id: WorkerId
+  readonly #services: ExtensionServices
+  readonly #scope: Scope.Scope
+  /** Made when there is something to run, which few workers have. */
+  #run: ExtensionSurroundings["run"] | undefined
+  #leave: (() => void) | undefined
+
+  constructor(id: WorkerId, runtime: RuntimeSession, scope: Scope.Scope, services: ExtensionServices) {
+    this.#id = id
+    this.#services = services
+    this.#scope = scope
+    this.runtime = runtime
+    this.telemetry = new TelemetryHub(this)
+    this.host = new ExtensionHost(this)
+  }
+
+  get client(): HttpClient {
+    return this.#services.client
+  }
+
+  nowMillis(): number {
+    return this.#services.clock.currentTimeMillisUnsafe()
+  }
+
+  run(effect: Effect.Effect<void>): Fiber.Fiber<void> {
+    this.#run ??= Effect.runSyncWith(this.#services.context)(
+      Scope.provide(FiberSet.makeRuntime<never, void>(), this.#scope)
+    )
+    return this.#run(effect)
+  }
+
+  listen(listener: (line: OutputLine) => void): void {
+    this.#leave = this.#services.output.subscribe(this.#id, listener)
+  }
+
+  /** What a worker prints from here on is of no interest. */
+  leave(): void {
+    this.#leave?.()
+  }
+
+  serve(exchange: Exchange): BodyReceiver {
+    const { host, telemetry } = this
     const call = `${exchange.method} ${exchange.path.replace(root, "")}`
     if (call === "GET event/next") return next(host, exchange)
     const answer = answers(host, telemetry, exchange)[call]
@@ -62,6 +88,7 @@ const route =
     }
     return gather(exchange, maxBodyBytes, (body) => answer(body?.toString() ?? ""))
   }
+}
 
 const reply = (exchange: Exchange, status: number, body: string, fields = "") =>
   exchange.reply(status, json + fields, Buffer.from(body))

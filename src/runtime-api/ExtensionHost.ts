@@ -20,7 +20,7 @@ export interface ExtensionSetup extends TelemetrySubject {
   readonly jsonLines: boolean
 }
 
-interface Surroundings {
+export interface ExtensionSurroundings {
   readonly nowMillis: () => number
   readonly run: (effect: Effect.Effect<void>) => Fiber.Fiber<void>
   /** The runtime's side. */
@@ -50,13 +50,15 @@ const runtimeShareMillis = 300
 /** An invocation that is stopped so shortly before its deadline has run out of time: the invoker's clock is ahead. */
 const clockMarginMillis = 250
 
+const nobody = (): void => {}
+
 export class ExtensionHost {
-  readonly #around: Surroundings
+  readonly #around: ExtensionSurroundings
   #setup: ExtensionSetup | undefined
   #session = new ExtensionSession([])
   readonly #openedAtMillis: number
   #initialization: { readonly failure: StartFailure | undefined } | undefined
-  #onInitialized: (failure: StartFailure | undefined) => void = () => {}
+  #onInitialized: (failure: StartFailure | undefined) => void = nobody
   #runtimeFailure: StartFailure | undefined
   #runtimeReady = false
   #initMillis: number | undefined
@@ -66,12 +68,13 @@ export class ExtensionHost {
   #whenFree: Array<() => void> = []
   /** Why there are no more events for the worker. */
   #ended: ShutdownReason | undefined
-  #saysFarewell = false
-  readonly #launched = Deferred.makeUnsafe<void>()
-  readonly #broken = Deferred.makeUnsafe<void>()
-  readonly #left = Deferred.makeUnsafe<void>()
+  /** These three are there where somebody waits. */
+  #launched: Deferred.Deferred<void> | undefined
+  #left: Deferred.Deferred<void> | undefined
+  #whenBroken: (() => void) | undefined
+  #isBroken = false
 
-  constructor(around: Surroundings) {
+  constructor(around: ExtensionSurroundings) {
     this.#around = around
     this.#openedAtMillis = around.nowMillis()
     around.runtime.onInitialized((failure) => this.#runtimeInitialized(failure))
@@ -100,13 +103,23 @@ export class ExtensionHost {
 
   /** All external extensions have registered: the runtime may start. */
   get launched(): Effect.Effect<void> {
+    this.#launched ??= Deferred.makeUnsafe()
     this.#check()
     return Deferred.await(this.#launched)
   }
 
-  /** An extension has ended, or did not come to an end in time: the worker has to go. */
+  /**
+   * Has `listener` called when an extension has ended, or did not come to an end in time: the worker has to go. At once
+   * where that has happened. There is one listener.
+   */
+  whenBroken(listener: () => void): void {
+    this.#whenBroken = listener
+    if (this.#isBroken) listener()
+  }
+
+  /** Waits for what `whenBroken` tells. */
   get broken(): Effect.Effect<void> {
-    return Deferred.await(this.#broken)
+    return Effect.callback((resume) => this.whenBroken(() => resume(Effect.void)))
   }
 
   /** Events need more than to be handed on. */
@@ -160,11 +173,12 @@ export class ExtensionHost {
     return Effect.gen({ self: this }, function* () {
       yield* atMost(endRuntime, share)
       if (!session.hasExternal) return
-      this.#saysFarewell = true
       session.give({ eventType: "SHUTDOWN", shutdownReason: reason, deadlineMs: untilMillis })
       this.#around.telemetry.flush()
+      const left = Deferred.makeUnsafe<void>()
+      this.#left = left
       this.#check()
-      yield* atMost(Deferred.await(this.#left), Math.max(0, untilMillis - this.#around.nowMillis()))
+      yield* atMost(Deferred.await(left), Math.max(0, untilMillis - this.#around.nowMillis()))
     })
   }
 
@@ -225,7 +239,7 @@ export class ExtensionHost {
     this.#over("timeout")
     this.#around.runtime.end(undefined, "its extensions did not come to an end in time")
     this.#dropHeld(undefined, "its extensions did not come to an end in time")
-    Deferred.doneUnsafe(this.#broken, Effect.void)
+    this.#tellBroken()
   }
 
   #runtimeInitialized(failure: StartFailure | undefined): void {
@@ -238,8 +252,8 @@ export class ExtensionHost {
   /** After every step of anybody: what waits may have come. */
   #check(): void {
     const session = this.#session
-    if (session.isLaunched) Deferred.doneUnsafe(this.#launched, Effect.void)
-    if (this.#saysFarewell && !session.isLeaving) Deferred.doneUnsafe(this.#left, Effect.void)
+    if (this.#launched !== undefined && session.isLaunched) Deferred.doneUnsafe(this.#launched, Effect.void)
+    if (this.#left !== undefined && !session.isLeaving) Deferred.doneUnsafe(this.#left, Effect.void)
     const { failure } = session
     if (this.#initialization === undefined) {
       if (failure !== undefined) this.#initialized(initFailure(failure))
@@ -261,7 +275,9 @@ export class ExtensionHost {
       ...(failure?.errorType === undefined ? {} : { errorType: failure.errorType }),
       durationMillis: this.#initMillis
     })
-    this.#onInitialized(failure)
+    const told = this.#onInitialized
+    this.#onInitialized = nobody
+    told(failure)
   }
 
   #break(failure: ExtensionFailure): void {
@@ -270,7 +286,12 @@ export class ExtensionHost {
     const why = `${failure.errorType} (${failure.errorMessage})`
     this.#around.runtime.end(undefined, why)
     this.#dropHeld(undefined, why)
-    Deferred.doneUnsafe(this.#broken, Effect.void)
+    this.#tellBroken()
+  }
+
+  #tellBroken(): void {
+    this.#isBroken = true
+    this.#whenBroken?.()
   }
 
   /** All are done with the event, or the worker has ended. */

@@ -69,12 +69,14 @@ type State =
   | { readonly is: "Running"; readonly delivery: Delivery; streamed: StreamedAnswer | undefined }
   | { readonly is: "Ended"; readonly exit: WorkerExit | undefined }
 
+const nobody = (): void => {}
+
 export class RuntimeSession {
   #state: State = { is: "Initializing" }
   #hasHadEvent = false
   /** How initialisation ended, once it has. */
   #initialization: { readonly failure: StartFailure | undefined } | undefined
-  #notify: (failure: StartFailure | undefined) => void = () => {}
+  #notify: (failure: StartFailure | undefined) => void = nobody
 
   /** `done` is called once, at once if it is known: with nothing when the runtime is ready, else with why it is not. */
   onInitialized(done: (failure: StartFailure | undefined) => void): void {
@@ -200,7 +202,9 @@ export class RuntimeSession {
 
   #endInitialization(failure: StartFailure | undefined): void {
     this.#initialization = { failure }
-    this.#notify(failure)
+    const notify = this.#notify
+    this.#notify = nobody
+    notify(failure)
   }
 
   #take(delivery: Delivery, poll: (event: RuntimeEvent) => void): void {

@@ -1,0 +1,59 @@
+/** The way in to one worker's Runtime API: for connections from that worker alone. */
+import type { ByteStream } from "../net/ByteStream.ts"
+
+/** Where connections are let in, or told of that are not. */
+export interface Door {
+  readonly enter: (stream: ByteStream, onClosed: () => void) => void
+  readonly refuse: (address: string) => void
+}
+
+const none: ReadonlyArray<ByteStream> = []
+
+/** Lets one worker's connections in. Those that come before its address is known wait, unread. */
+export class AddressGate {
+  readonly #door: Door
+  /** Few: a worker has one connection, or two. */
+  #open: ReadonlyArray<ByteStream> = none
+  #waiting: ReadonlyArray<ByteStream> = none
+  #admitted: string | undefined
+
+  constructor(door: Door) {
+    this.#door = door
+  }
+
+  arrive(stream: ByteStream): void {
+    this.#open = [...this.#open, stream]
+    stream.user = { data: () => {}, ended: () => {}, closed: () => this.#forget(stream) }
+    if (this.#admitted !== undefined) this.#check(stream, this.#admitted)
+    else {
+      stream.pause()
+      this.#waiting = [...this.#waiting, stream]
+    }
+  }
+
+  admit(address: string): void {
+    this.#admitted = address
+    for (const stream of this.#waiting) this.#check(stream, address)
+    this.#waiting = none
+  }
+
+  close(): void {
+    for (const stream of this.#open) stream.destroy()
+  }
+
+  #forget(stream: ByteStream): void {
+    this.#open = this.#open.filter((other) => other !== stream)
+  }
+
+  #check(stream: ByteStream, admitted: string): void {
+    const address = stream.remoteAddress?.replace(/^::ffff:/, "")
+    if (address === admitted) {
+      this.#door.enter(stream, () => this.#forget(stream))
+      stream.resume()
+    } else {
+      stream.destroy()
+      // One that is closed already has no address any more: nothing to report.
+      if (address !== undefined) this.#door.refuse(address)
+    }
+  }
+}
