@@ -34,7 +34,12 @@ export interface RequestFields {
   readonly told: Readonly<Record<Single, string | undefined>>
   /** `Connection`, joined by commas. */
   readonly connection: string
+  /** The last head that was read with them: who says the same mostly asks for the same, too. */
+  last: { readonly startLine: string; readonly head: RequestHead } | undefined
 }
+
+/** The last head is not kept where it is longer. */
+const maxKeptStartLine = 1024
 
 /** `lines` are of one byte a character. Throws `MalformedMessage`. */
 export const readRequestFields = (lines: ReadonlyArray<string>): RequestFields => {
@@ -54,11 +59,18 @@ export const readRequestFields = (lines: ReadonlyArray<string>): RequestFields =
       told[name] = value
     }
   }
-  return { fields, names, told, connection }
+  return { fields, names, told, connection, last: undefined }
 }
 
 /** `startLine` is of one byte a character. Throws `MalformedMessage`. */
-export const readRequestHead = (startLine: string, { connection, fields, names, told }: RequestFields): RequestHead => {
+export const readRequestHead = (startLine: string, known: RequestFields): RequestHead => {
+  if (known.last?.startLine === startLine) return known.last.head
+  const head = newRequestHead(startLine, known)
+  if (startLine.length <= maxKeptStartLine) known.last = { startLine, head }
+  return head
+}
+
+const newRequestHead = (startLine: string, { connection, fields, names, told }: RequestFields): RequestHead => {
   const [, method, written, minor] = startLinePattern.exec(startLine) ?? []
   if (method === undefined || written === undefined || minor === undefined) {
     throw malformed("the request line is malformed")

@@ -40,8 +40,11 @@ export interface Borrower {
   readonly refused: (failure: NoCapacity | WorkerStartFailed) => void
 }
 
-/** The borrower waits no longer. Afterwards neither of its methods is called; after either was, this does nothing. */
-export type Leave = () => void
+/** What a borrower holds that may have to wait. */
+export interface Place {
+  /** The borrower waits no longer. Afterwards neither of its methods is called; after either was, this does nothing. */
+  leave(): void
+}
 
 /** The contract's three operations as plain calls, for the path on which every microsecond counts. */
 export interface WarmBackend {
@@ -49,7 +52,7 @@ export interface WarmBackend {
    * As `acquireWorker`, with a borrower that is told, at once or later. Undefined where only `acquireWorker` can lend
    * the worker whose turn it is.
    */
-  readonly lend: (config: FunctionConfig, borrower: Borrower) => Leave | undefined
+  readonly lend: (config: FunctionConfig, borrower: Borrower) => Place | undefined
   readonly release: (worker: Worker) => void
   readonly evict: (worker: Worker) => void
 }

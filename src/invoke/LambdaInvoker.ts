@@ -30,7 +30,13 @@ import { type CircuitOpen, FunctionBreaker } from "./FunctionBreaker.ts"
 import { InvocationBackend } from "./InvocationBackend.ts"
 import { type InvokeError, RecursiveInvocation } from "./InvokeError.ts"
 import { Relay } from "./Relay.ts"
-import { type Caller, WarmInvocation, type WarmOutcome, type WarmServices } from "./WarmInvocation.ts"
+import {
+  type AttemptFailure,
+  type Caller,
+  WarmInvocation,
+  type WarmOutcome,
+  type WarmServices
+} from "./WarmInvocation.ts"
 import { type Abandon, WorkerClient, type WorkerLost } from "./WorkerClient.ts"
 
 export class LambdaInvoker extends Context.Service<
@@ -182,19 +188,21 @@ export class LambdaInvoker extends Context.Service<
               backend: backend.warm,
               start: direct.start,
               deadlines,
-              releaseAfter: (free, worker) => fork(Effect.ensuring(free, backend.releaseWorker(worker)))
+              releaseAfter: (free, worker) => fork(Effect.ensuring(free, backend.releaseWorker(worker))),
+              settle: (over, outcome) => settle(over, outcome),
+              explain: (over, failure) => tell(over, failure)
             }
 
       /** Those that run without a fiber, until they are settled: nobody else would tell their callers of the end. */
-      const unsettled = new Map<WarmInvocation, Caller<Exit.Exit<InvocationResult, InvokeError>>>()
+      const unsettled = new Set<WarmInvocation>()
       let isClosed = false
       // Before what they were made with is closed.
       yield* Effect.addFinalizer(() =>
         Effect.sync(() => {
           isClosed = true
-          for (const [attempted, caller] of [...unsettled]) {
+          for (const attempted of [...unsettled]) {
             attempted.cancel()
-            caller.failed(Exit.interrupt())
+            attempted.admitted.caller.failed(Exit.interrupt())
           }
         })
       )
@@ -211,50 +219,49 @@ export class LambdaInvoker extends Context.Service<
         if (permit === undefined) return undefined
         const leaveGate = gate.enter(config)
         if (leaveGate === undefined) return undefined
-        const begunNanos = begin()
-        const settle = (outcome: WarmOutcome): void => {
-          unsettled.delete(attempted)
-          leaveGate()
-          const [verdict, failure] = verdictOn(outcome)
-          const told = breaker.leave(config, permit, verdict, failure)
-          if (told !== undefined) fork(told)
-          // What became of a failure is known when it has been explained.
-          if (typeof outcome === "string") record(config, begunNanos, outcome)
-        }
-        let explaining: Fiber.Fiber<unknown, unknown> | undefined
-        let hasLeft = false
-        const attempted = new WarmInvocation(warm, config, invocation, settle, {
-          succeeded: (result) => caller.succeeded(result),
-          failed: (failure) => {
-            // Where one is refused, many are: there is nothing to explain, and no fiber to be had for it.
-            if (failure._tag === "NoCapacity") {
-              const refused = Exit.fail(failure)
-              record(config, begunNanos, InvocationMetrics.outcomeOf(refused))
-              return caller.failed(refused)
-            }
-            const error = failure._tag === "RanOutOfTime" ? timedOut(config, failure.worker) : failure
-            // An event that never reached its worker may be given to another.
-            const outcome = isUnreached(error)
-              ? measure(config, gate.admit(config, protect(config, invocation, attemptAgain(config, invocation))))
-              : Effect.onExit(explain(config, invocation, error), (exit) =>
-                  Effect.sync(() => record(config, begunNanos, InvocationMetrics.outcomeOf(exit)))
-                )
-            explaining = fork(
-              Effect.onExit(outcome, (exit) => (hasLeft ? Effect.void : Effect.sync(() => caller.failed(exit))))
-            )
-          }
-        })
-        unsettled.set(attempted, caller)
-        if (!attempted.begin()) {
-          unsettled.delete(attempted)
-          leaveGate()
+        const admitted = { config, invocation, caller, permit, leaveGate, begunSeconds: begin() }
+        return startAdmitted(new WarmInvocation(warm, admitted))
+      }
+
+      /** On its own, so that what is called when the caller leaves holds nothing else. */
+      const startAdmitted = (attempted: WarmInvocation): Abandon | undefined => {
+        unsettled.add(attempted)
+        if (attempted.begin()) return () => attempted.leave()
+        unsettled.delete(attempted)
+        attempted.admitted.leaveGate()
+        return undefined
+      }
+
+      const settle = (over: WarmInvocation, outcome: WarmOutcome): void => {
+        const { begunSeconds, config, leaveGate, permit } = over.admitted
+        unsettled.delete(over)
+        leaveGate()
+        const [verdict, failure] = verdictOn(outcome)
+        const told = breaker.leave(config, permit, verdict, failure)
+        if (told !== undefined) fork(told)
+        // What became of a failure is known when it has been explained.
+        if (typeof outcome === "string") record(config, begunSeconds, outcome)
+      }
+
+      const tell = (over: WarmInvocation, failure: AttemptFailure): Fiber.Fiber<unknown, unknown> | undefined => {
+        const { begunSeconds, caller, config, invocation } = over.admitted
+        // Where one is refused, many are: there is nothing to explain, and no fiber to be had for it.
+        if (failure._tag === "NoCapacity") {
+          const refused = Exit.fail(failure)
+          record(config, begunSeconds, InvocationMetrics.outcomeOf(refused))
+          caller.failed(refused)
           return undefined
         }
-        return () => {
-          hasLeft = true
-          attempted.cancel()
-          explaining?.interruptUnsafe()
-        }
+        const error = failure._tag === "RanOutOfTime" ? timedOut(config, failure.worker) : failure
+        // An event that never reached its worker may be given to another.
+        const outcome = isUnreached(error)
+          ? measure(config, gate.admit(config, protect(config, invocation, attemptAgain(config, invocation))))
+          : Effect.onExit(explain(config, invocation, error), (exit) =>
+              Effect.sync(() => record(config, begunSeconds, InvocationMetrics.outcomeOf(exit)))
+            )
+        return fork(
+          Effect.onExit(outcome, (exit) => (over.hasLeft ? Effect.void : Effect.sync(() => caller.failed(exit))))
+        )
       }
 
       /** Turns the failures of an attempt into an answer or into what callers of `invoke` know. */

@@ -5,13 +5,14 @@
  * own cost several times what the rest of an invocation does. Whatever is not plain is left to `LambdaInvoker`: before
  * it began, by saying that it cannot be started here; afterwards, by what it does about failures.
  */
-import { Duration, type Effect } from "effect"
+import { Duration, type Effect, type Exit, type Fiber } from "effect"
 import type { FunctionConfig } from "../domain/FunctionConfig.ts"
 import type { Invocation, InvocationResult } from "../domain/Invocation.ts"
 import type { Worker } from "../domain/Worker.ts"
 import { resultOf } from "./attempt.ts"
 import type { Deadlines, Limit, Limited } from "./Deadlines.ts"
-import type { Borrower, Leave, NoCapacity, WarmBackend, WorkerStartFailed } from "./InvocationBackend.ts"
+import type { Borrower, NoCapacity, Place, WarmBackend, WorkerStartFailed } from "./InvocationBackend.ts"
+import type { InvokeError } from "./InvokeError.ts"
 import type { Abandon, AnswerTaker, DirectClient, WorkerAnswer, WorkerLost } from "./WorkerClient.ts"
 
 /** Who waits for the outcome without a fiber. Exactly one method is called, once, unless the invocation is abandoned. */
@@ -30,62 +31,70 @@ export type AttemptFailure =
 /** What became of one who was let through. */
 export type WarmOutcome = "ok" | "function_error" | "cancelled" | AttemptFailure
 
-/** What an invocation is done with and among. */
+/** One who was let through. */
+export interface Admitted {
+  readonly config: FunctionConfig
+  readonly invocation: Invocation
+  readonly caller: Caller<Exit.Exit<InvocationResult, InvokeError>>
+  /** Of the circuit. */
+  readonly permit: number
+  readonly leaveGate: () => void
+  readonly begunSeconds: number
+}
+
+/** What all invocations are done with and among. */
 export interface WarmServices {
   readonly backend: WarmBackend
   readonly start: DirectClient["start"]
   readonly deadlines: Deadlines
   /** Gives a worker back that has more to do after its answer. */
   readonly releaseAfter: (free: Effect.Effect<void>, worker: Worker) => void
+  /** Settles gate, circuit and metrics of one that is over, before its caller is told. Called once. */
+  readonly settle: (over: WarmInvocation, outcome: WarmOutcome) => void
+  /** Tells the caller of one that is over without an answer, if it has not left; by the fiber, where that takes one. */
+  readonly explain: (over: WarmInvocation, failure: AttemptFailure) => Fiber.Fiber<unknown, unknown> | undefined
 }
 
-/** Settles gate, circuit and metrics of one invocation, before its caller is told. Called once. */
-export type Settle = (outcome: WarmOutcome) => void
-
 export class WarmInvocation implements Borrower, AnswerTaker, Limited {
+  readonly admitted: Admitted
   readonly #services: WarmServices
-  readonly #config: FunctionConfig
-  readonly #invocation: Invocation
-  readonly #settle: Settle
-  readonly #caller: Caller<AttemptFailure>
   /** Set while it waits for a worker. */
-  #leave: Leave | undefined
+  #place: Place | undefined
   /** Set while a worker has the event. */
   #worker: Worker | undefined
   #abandon: Abandon | undefined
   #limit: Limit | undefined
+  #explaining: Fiber.Fiber<unknown, unknown> | undefined
   #isOver = false
+  #hasLeft = false
 
-  constructor(
-    services: WarmServices,
-    config: FunctionConfig,
-    invocation: Invocation,
-    settle: Settle,
-    caller: Caller<AttemptFailure>
-  ) {
+  constructor(services: WarmServices, admitted: Admitted) {
     this.#services = services
-    this.#config = config
-    this.#invocation = invocation
-    this.#settle = settle
-    this.#caller = caller
+    this.admitted = admitted
+  }
+
+  /** Its caller has. */
+  get hasLeft(): boolean {
+    return this.#hasLeft
   }
 
   /** False where the worker whose turn it is can only be lent another way. Then nothing has happened. */
   begin(): boolean {
-    const leave = this.#services.backend.lend(this.#config, this)
-    if (leave === undefined) return false
+    const place = this.#services.backend.lend(this.admitted.config, this)
+    if (place === undefined) return false
     // It may have been lent a worker, and even be over, by now.
     if (this.#isOver) return true
-    if (this.#worker === undefined) this.#leave = leave
+    if (this.#worker === undefined) this.#place = place
     return true
   }
 
   lent(worker: Worker): void {
-    this.#leave = undefined
+    this.#place = undefined
     this.#worker = worker
     const { deadlines, start } = this.#services
-    this.#limit = deadlines.set(Duration.toMillis(this.#config.timeout), this)
-    const abandon = start(worker, this.#config, this.#invocation, this)
+    const { config, invocation } = this.admitted
+    this.#limit = deadlines.set(Duration.toMillis(config.timeout), this)
+    const abandon = start(worker, config, invocation, this)
     if (!this.#isOver) this.#abandon = abandon
   }
 
@@ -101,7 +110,8 @@ export class WarmInvocation implements Borrower, AnswerTaker, Limited {
     if (answer.free === undefined) backend.release(worker)
     else releaseAfter(answer.free, worker)
     this.#finish(answer.errorType === undefined ? "ok" : "function_error")
-    this.#caller.succeeded(resultOf(this.#config, answer))
+    const { caller, config } = this.admitted
+    caller.succeeded(resultOf(config, answer))
   }
 
   lost(failure: WorkerLost): void {
@@ -109,10 +119,17 @@ export class WarmInvocation implements Borrower, AnswerTaker, Limited {
     this.#end(failure)
   }
 
-  /** The caller has gone: its place in the queue is free, or its worker, which may still be running the event, is removed. */
+  /** The caller has gone, and is not told of an outcome any more. */
+  leave(): void {
+    this.#hasLeft = true
+    this.cancel()
+    this.#explaining?.interruptUnsafe()
+  }
+
+  /** Its place in the queue is free, or its worker, which may still be running the event, is removed. */
   cancel(): void {
     if (this.#isOver) return
-    this.#leave?.()
+    this.#place?.leave()
     this.#abandon?.()
     this.#evict()
     this.#finish("cancelled")
@@ -134,12 +151,12 @@ export class WarmInvocation implements Borrower, AnswerTaker, Limited {
 
   #end(failure: AttemptFailure): void {
     this.#finish(failure)
-    this.#caller.failed(failure)
+    this.#explaining = this.#services.explain(this, failure)
   }
 
   #finish(outcome: WarmOutcome): void {
     this.#isOver = true
     this.#limit?.clear()
-    this.#settle(outcome)
+    this.#services.settle(this, outcome)
   }
 }

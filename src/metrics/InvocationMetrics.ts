@@ -33,9 +33,9 @@ export interface InvocationMeasure {
     config: FunctionConfig,
     invocation: Effect.Effect<InvocationResult, InvokeError, R>
   ) => Effect.Effect<InvocationResult, InvokeError, R>
-  /** The way of `measure` as plain calls: the beginning, to be given to `record`. */
-  readonly begin: () => bigint
-  readonly record: (config: FunctionConfig, begunNanos: bigint, outcome: InvocationOutcome) => void
+  /** The way of `measure` as plain calls: the beginning, in seconds of some clock, to be given to `record`. */
+  readonly begin: () => number
+  readonly record: (config: FunctionConfig, begunSeconds: number, outcome: InvocationOutcome) => void
 }
 
 export const make: Effect.Effect<InvocationMeasure> = Effect.gen(function* () {
@@ -50,19 +50,19 @@ export const make: Effect.Effect<InvocationMeasure> = Effect.gen(function* () {
     series.set(config, created)
     return created
   }
-  const begin = () => clock.monotonicTimeNanosUnsafe()
-  const record = (config: FunctionConfig, begunNanos: bigint, outcome: InvocationOutcome) => {
+  const begin = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e9
+  const record = (config: FunctionConfig, begunSeconds: number, outcome: InvocationOutcome) => {
     const ofFunction = seriesOf(config)
     ofFunction.counter(outcome).updateUnsafe(1, context)
-    if (wasBegun[outcome]) ofFunction.duration.updateUnsafe(Number(begin() - begunNanos) / 1e9, context)
+    if (wasBegun[outcome]) ofFunction.duration.updateUnsafe(begin() - begunSeconds, context)
   }
   return {
     begin,
     record,
     measure: (config, invocation) =>
       Effect.suspend(() => {
-        const begunNanos = begin()
-        return Effect.onExit(invocation, (exit) => Effect.sync(() => record(config, begunNanos, outcomeOf(exit))))
+        const begunSeconds = begin()
+        return Effect.onExit(invocation, (exit) => Effect.sync(() => record(config, begunSeconds, outcomeOf(exit))))
       })
   }
 })

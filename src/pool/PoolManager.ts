@@ -13,8 +13,8 @@ import { makeDeadlines } from "../invoke/Deadlines.ts"
 import {
   type Borrower,
   InvocationBackend,
-  type Leave,
   NoCapacity,
+  type Place,
   WorkerStartFailed
 } from "../invoke/InvocationBackend.ts"
 import { fingerprint } from "../provision/fingerprint.ts"
@@ -24,7 +24,7 @@ import { Freezer } from "./Freezer.ts"
 import { GreedyDual } from "./GreedyDual.ts"
 import { Warmth, type WarmthOptions } from "./Warmth.ts"
 import { type Action, type PoolLimits, type Refusal, WorkerPool } from "./WorkerPool.ts"
-import { type Waiter, WaitingBorrower, WaitingFiber } from "./waiters.ts"
+import { type Queue, type Waiter, WaitingBorrower, WaitingFiber } from "./waiters.ts"
 
 /** What a pool holds at one moment. */
 export interface PoolStats {
@@ -79,11 +79,13 @@ interface Entry {
   readonly key: string
   config: FunctionConfig
   readonly pool: WorkerPool<Waiter>
+  /** That of the pool, for borrowers. */
+  readonly queue: Queue
   readonly warmth: Warmth | undefined
   startFailure: StartFailure | undefined
 }
 
-const nothingToLeave: Leave = () => {}
+const nothingToLeave: Place = { leave: () => {} }
 
 /** How often the removal of a worker is tried again, until it is gone. */
 const removeAgain = Schedule.exponential("100 millis").pipe(
@@ -121,7 +123,14 @@ const make = Effect.fnUntraced(function* (options: PoolOptions) {
     if (entry === undefined) {
       const pool = new WorkerPool<Waiter>(limitsOf(config), budget)
       const warmth = options.warmth === undefined ? undefined : new Warmth(options.warmth)
-      const created: Entry = { key, config, pool, warmth, startFailure: undefined }
+      const queue: Queue = {
+        overdue: (waiter) => perform(created, pool.overdue(waiter)),
+        left: (waiter) => {
+          pool.leave(waiter)
+          perform(created, [])
+        }
+      }
+      const created: Entry = { key, config, pool, queue, warmth, startFailure: undefined }
       entries.set(key, created)
       return created
     }
@@ -254,7 +263,7 @@ const make = Effect.fnUntraced(function* (options: PoolOptions) {
     })
 
   /** As `acquireWorker`, without a fiber. A frozen worker is thawed by an effect, so that one is not for this. */
-  const lend = (config: FunctionConfig, borrower: Borrower): Leave | undefined => {
+  const lend = (config: FunctionConfig, borrower: Borrower): Place | undefined => {
     const entry = entryOf(config)
     const warmest = entry.pool.warmest
     if (warmest !== undefined && freezer.isFrozen(warmest.id)) return undefined
@@ -263,18 +272,11 @@ const make = Effect.fnUntraced(function* (options: PoolOptions) {
       borrower.lent(idle)
       return nothingToLeave
     }
-    const waiter = new WaitingBorrower(borrower)
+    const waiter = new WaitingBorrower(borrower, entry.queue)
     perform(entry, entry.pool.acquire(waiter))
     if (!waiter.isWaiting) return nothingToLeave
-    const reached = () => perform(entry, entry.pool.overdue(waiter))
-    const limit = deadlines.set(Duration.toMillis(entry.config.acquireTimeout), reached)
-    waiter.onAnswer = () => limit.clear()
-    return () => {
-      if (!waiter.isWaiting) return
-      waiter.settle()
-      entry.pool.leave(waiter)
-      perform(entry, [])
-    }
+    waiter.limit = deadlines.set(Duration.toMillis(entry.config.acquireTimeout), waiter)
+    return waiter
   }
 
   const learn = (entry: Entry, warmth: Warmth, waits: boolean): void => {

@@ -1,9 +1,10 @@
 /** Who waits in a pool's queue: a fiber, or a borrower that is told by a plain call. */
 import { Deferred, Effect } from "effect"
 import type { Worker } from "../domain/Worker.ts"
-import type { Borrower, NoCapacity, WorkerStartFailed } from "../invoke/InvocationBackend.ts"
+import type { Limit, Limited } from "../invoke/Deadlines.ts"
+import type { Borrower, NoCapacity, Place, WorkerStartFailed } from "../invoke/InvocationBackend.ts"
 
-/** A place in a pool's queue. */
+/** Who has a place in a pool's queue. */
 export type Waiter = Borrower
 
 /** A fiber that waits for a worker. */
@@ -20,29 +21,48 @@ export class WaitingFiber implements Waiter {
   }
 }
 
-/** A borrower that waits, until it is answered or has left. */
-export class WaitingBorrower implements Waiter {
-  readonly #borrower: Borrower
-  isWaiting = true
-  /** Called when it waits no longer. */
-  onAnswer: () => void = () => {}
+/** What a borrower waits in. */
+export interface Queue {
+  /** Its time is up. */
+  readonly overdue: (waiter: WaitingBorrower) => void
+  readonly left: (waiter: WaitingBorrower) => void
+}
 
-  constructor(borrower: Borrower) {
+/** A borrower that waits, until it is answered or has left. */
+export class WaitingBorrower implements Waiter, Place, Limited {
+  readonly #borrower: Borrower
+  readonly #queue: Queue
+  /** On how long it waits. */
+  limit: Limit | undefined = undefined
+  isWaiting = true
+
+  constructor(borrower: Borrower, queue: Queue) {
     this.#borrower = borrower
+    this.#queue = queue
   }
 
   lent(worker: Worker): void {
-    this.settle()
+    this.#settle()
     this.#borrower.lent(worker)
   }
 
   refused(failure: NoCapacity | WorkerStartFailed): void {
-    this.settle()
+    this.#settle()
     this.#borrower.refused(failure)
   }
 
-  settle(): void {
+  leave(): void {
+    if (!this.isWaiting) return
+    this.#settle()
+    this.#queue.left(this)
+  }
+
+  timeIsUp(): void {
+    this.#queue.overdue(this)
+  }
+
+  #settle(): void {
     this.isWaiting = false
-    this.onAnswer()
+    this.limit?.clear()
   }
 }

@@ -70,13 +70,14 @@ describe.each([
               releaseWorker: () => Effect.sync(() => void calls.push("release")),
               evictWorker: () => Effect.sync(() => void calls.push("evict")),
               warm: {
-                lend: (config: FunctionConfig, borrower: Borrower) =>
-                  fork(
+                lend: (config: FunctionConfig, borrower: Borrower) => ({
+                  leave: fork(
                     Effect.match(lending(config), {
                       onSuccess: (worker) => borrower.lent(worker),
                       onFailure: (failure) => borrower.refused(failure)
                     })
-                  ),
+                  )
+                }),
                 release: () => void calls.push("release"),
                 evict: () => void calls.push("evict")
               }
