@@ -7,7 +7,7 @@ import type { ControlServices } from "../plugins/control/handlers.ts"
 import { control } from "../plugins/control/index.ts"
 import { type DocumentedApi, docs } from "../plugins/docs/index.ts"
 import { gatewayDescription } from "../plugins/gateway/description.ts"
-import { direct } from "../plugins/gateway/direct.ts"
+import { type DirectNeeds, direct } from "../plugins/gateway/direct.ts"
 import { functionUrl } from "../plugins/gateway/functionUrl.ts"
 import { type GatewayOptions, type GatewayServices, gateway } from "../plugins/gateway/index.ts"
 import { managerDescription } from "../plugins/manager/description.ts"
@@ -22,7 +22,6 @@ import { listen } from "./http/NetHttpServer.ts"
 import { withoutRoot } from "./http/rootPath.ts"
 import { certificateFiles, developmentCertificate, developmentCertificatePath } from "./http/ServerCertificate.ts"
 import { AsyncInvoker } from "./invoke/AsyncInvoker.ts"
-import type { LambdaInvoker } from "./invoke/LambdaInvoker.ts"
 import { layerAll, layerGateway, layerManager, managerTokenOf, ownerOf } from "./layers.ts"
 import * as Log from "./log/Log.ts"
 import { Placements } from "./provision/Placements.ts"
@@ -83,7 +82,7 @@ const compose = Effect.fnUntraced(function* (settings: Settings, state: StateFol
     description: managerDescription
   })
   // Under a root, no path is as it is written.
-  const directOf = (runtime: Runtime<LambdaInvoker | RouteTable>): DirectOf =>
+  const directOf = (runtime: Runtime<DirectNeeds>): DirectOf =>
     settings.rootPath === "" ? (routes) => direct(runtime, gatewayOptions, routes) : noDirect
   switch (settings.role) {
     case "all": {

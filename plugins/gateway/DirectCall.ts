@@ -1,9 +1,10 @@
 /** A request that is answered directly, by a short way: its ids, its answer, its line in the log, a caller who may leave. */
 import type { ManagedRuntime } from "effect"
-import type { Owner } from "../../src/domain/FunctionName.ts"
+import type { FunctionName, Owner } from "../../src/domain/FunctionName.ts"
 import { formatTraceId } from "../../src/domain/TraceId.ts"
 import type { DirectReply, PlainAnswer, PlainRequest } from "../../src/http/HttpServer.ts"
 import { fieldOf } from "../../src/http/requestHead.ts"
+import type { AsyncInvoker } from "../../src/invoke/AsyncInvoker.ts"
 import type { Deadlines } from "../../src/invoke/Deadlines.ts"
 import type { LambdaInvoker } from "../../src/invoke/LambdaInvoker.ts"
 import { type AccessRecord, type Exchange, newExchange } from "./exchange.ts"
@@ -15,6 +16,10 @@ export interface DirectServices {
   readonly owner: Owner
   readonly log: AccessRecord
   readonly start: NonNullable<LambdaInvoker["Service"]["start"]>
+  /** Takes events, where that can be done without a fiber. */
+  readonly accept: AsyncInvoker["Service"]["accept"]
+  /** Whether there is such a function; false also where that is not known at once. */
+  readonly isKnown: (name: FunctionName) => boolean
   readonly deadlines: Deadlines
 }
 

@@ -1,8 +1,11 @@
 /** What the gateway answers without its routes: plain invocations, and plain requests to APIs. */
 import { Effect, type ManagedRuntime } from "effect"
+import type { FunctionName } from "../../src/domain/FunctionName.ts"
 import type { Direct } from "../../src/http/HttpServer.ts"
+import { AsyncInvoker } from "../../src/invoke/AsyncInvoker.ts"
 import { makeDeadlines } from "../../src/invoke/Deadlines.ts"
 import { LambdaInvoker } from "../../src/invoke/LambdaInvoker.ts"
+import { FunctionRegistry } from "../../src/registry/FunctionRegistry.ts"
 import { RouteTable } from "../../src/routing/RouteTable.ts"
 import type { DirectServices } from "./DirectCall.ts"
 import { accessLog } from "./exchange.ts"
@@ -11,19 +14,24 @@ import { isOwnPath } from "./paths.ts"
 import { warmInvoke } from "./warmInvoke.ts"
 import { warmProxy } from "./warmProxy.ts"
 
+export type DirectNeeds = LambdaInvoker | AsyncInvoker | FunctionRegistry | RouteTable
+
 /**
  * For the server that the app is behind whose `routes` these are. Undefined where nothing can be invoked without a fiber.
  * What is under way when the scope ends is nobody's any more.
  */
 export const direct = Effect.fnUntraced(function* (
-  runtime: ManagedRuntime.ManagedRuntime<LambdaInvoker | RouteTable, never>,
+  runtime: ManagedRuntime.ManagedRuntime<DirectNeeds, never>,
   options: GatewayOptions,
   routes: ReadonlyArray<{ readonly path: string }>
 ) {
   const deadlines = yield* makeDeadlines
-  const [{ start }, table] = yield* Effect.promise(() => runtime.runPromise(Effect.all([LambdaInvoker, RouteTable])))
+  const needs = Effect.all([LambdaInvoker, AsyncInvoker, FunctionRegistry, RouteTable])
+  const [{ start }, { accept }, registry, table] = yield* Effect.promise(() => runtime.runPromise(needs))
   if (start === undefined) return undefined
-  const services: DirectServices = { runtime, owner: options.owner, log: accessLog(runtime), start, deadlines }
+  const isKnown = (name: FunctionName) => registry.peek?.(name) !== undefined
+  const log = accessLog(runtime)
+  const services: DirectServices = { runtime, owner: options.owner, log, start, accept, isKnown, deadlines }
   const own = firstSegments(routes)
   const isOwn = (path: string) => own.has(firstSegment(path)) || isOwnPath(path, options)
   const invoked = warmInvoke(services, options)

@@ -1,8 +1,9 @@
 /**
  * The short way of Invoke: a plain request for a function is answered without `Request`, `Response`, router, hooks and a
  * fiber, which together cost more than all else that Irori does for it. What is plain: the name alone, no qualifier, no
- * option in a header, a body of known length. All else goes the way of the routes, and so does a plain request that turns
- * out to need more: this refuses nothing itself, and answers only what a function has answered or failed with.
+ * option in a header but that it is an event, a body of known length. All else goes the way of the routes, and so does a
+ * plain request that turns out to need more: this refuses nothing itself, and answers only with what became of an
+ * invocation.
  */
 import { Effect, Exit } from "effect"
 import { FunctionName } from "../../src/domain/FunctionName.ts"
@@ -22,22 +23,37 @@ import { responseOf } from "./respond.ts"
 
 /** For the server that the gateway is behind. */
 export const warmInvoke = (services: DirectServices, options: GatewayOptions): Direct => {
-  const { owner, runtime, start } = services
+  const { accept, isKnown, owner, runtime, start } = services
 
-  const begin = (call: DirectCall, functionName: FunctionName, payload: Uint8Array): (() => void) => {
-    const { exchange } = call
-    const { requestId } = exchange
-    const invocation: Invocation = { requestId, functionName, payload, traceId: traceTo(exchange, owner, functionName) }
+  /** Undefined where it cannot be begun here. */
+  const invoke = (call: DirectCall, invocation: Invocation): Abandon | undefined => {
     const caller: Caller<Exit.Exit<InvocationResult, InvokeError>> = {
       succeeded: (result) => call.answer({ status: 200, fields: fieldsOf(result), body: result.payload }),
       failed: (exit) => {
-        if (!call.isOver) call.respond(responseOf(runtime, exchange, owner, Exit.map(exit, invokeResponse)))
+        if (!call.isOver) call.respond(responseOf(runtime, call.exchange, owner, Exit.map(exit, invokeResponse)))
       }
     }
+    return start(invocation, caller)
+  }
+
+  const enqueue = (call: DirectCall, invocation: Invocation): Abandon | undefined => {
+    if (accept === undefined || !isKnown(invocation.functionName)) return undefined
+    accept(invocation, (error) => {
+      if (error === undefined) call.answer({ status: 202, fields: "", body: noBytes })
+      else if (!call.isOver) call.respond(responseOf(runtime, call.exchange, owner, Exit.fail(error)))
+    })
+    // It is taken, or about to be.
+    return () => {}
+  }
+
+  const begin = (call: DirectCall, { functionName, isEvent }: Plain, payload: Uint8Array): (() => void) => {
+    const { exchange } = call
+    const { requestId } = exchange
+    const invocation: Invocation = { requestId, functionName, payload, traceId: traceTo(exchange, owner, functionName) }
     let abandon: Abandon | undefined
     checkJson(payload, (refusal) => {
       if (call.isOver) return
-      abandon = refusal === undefined ? start(invocation, caller) : undefined
+      if (refusal === undefined) abandon = isEvent ? enqueue(call, invocation) : invoke(call, invocation)
       if (abandon === undefined) call.pass()
     })
     return () => {
@@ -47,11 +63,10 @@ export const warmInvoke = (services: DirectServices, options: GatewayOptions): D
   }
 
   return (head) => {
-    const functionName = plainFunction(head, options)
-    if (functionName === undefined) return undefined
+    const plain = plainOf(head, options)
+    if (plain === undefined) return undefined
     const startedMillis = performance.now()
-    return (request, reply) =>
-      begin(new DirectCall(request, reply, services, startedMillis), functionName, request.body)
+    return (request, reply) => begin(new DirectCall(request, reply, services, startedMillis), plain, request.body)
   }
 }
 
@@ -64,22 +79,33 @@ const finishTime = "1 second"
 const [before, after] = ["/2015-03-31/functions/", "/invocations"]
 const plainName = /^[a-zA-Z0-9-_]{1,64}$/
 
-/** Whom a plain request is for; undefined of any other. */
-const plainFunction = (head: RequestHead, options: GatewayOptions): FunctionName | undefined => {
+interface Plain {
+  readonly functionName: FunctionName
+  /** Its caller does not wait for what becomes of it. */
+  readonly isEvent: boolean
+}
+
+/** What a plain request is for; undefined of any other. */
+const plainOf = (head: RequestHead, options: GatewayOptions): Plain | undefined => {
   const { framing, host, method, target } = head
   if (method !== "POST" || !target.startsWith(before) || !target.endsWith(after)) return undefined
   const name = target.slice(before.length, -after.length)
   if (!plainName.test(name)) return undefined
-  if (framing === "chunked" || framing === 0 || framing > options.maxPayloadBytes) return undefined
-  if ((fieldOf(head, "x-amz-invocation-type") ?? "RequestResponse") !== "RequestResponse") return undefined
+  const type = fieldOf(head, "x-amz-invocation-type") ?? "RequestResponse"
+  const isEvent = type === "Event"
+  if (!isEvent && type !== "RequestResponse") return undefined
+  const maxBytes = isEvent ? options.maxEventBytes : options.maxPayloadBytes
+  if (framing === "chunked" || framing === 0 || framing > maxBytes) return undefined
   if ((fieldOf(head, "x-amz-log-type") ?? "None") !== "None") return undefined
   if (fieldOf(head, "x-amz-client-context") !== undefined) return undefined
   // The host may be a function URL's, whose paths are all its own.
   if (host.includes("lambda-url")) return undefined
   const { apiKey } = options
   if (apiKey !== undefined && refuseCaller(headerValues(head), target, apiKey) !== undefined) return undefined
-  return FunctionName.make(name)
+  return { functionName: FunctionName.make(name), isEvent }
 }
+
+const noBytes = new Uint8Array()
 
 const fieldsOf = (result: InvocationResult): string => {
   let text = ""

@@ -61,6 +61,8 @@ export const gatewayApp = (doubles: Doubles = {}) => {
   /** Those of them that were invoked without a fiber. */
   const started: Array<Invocation> = []
   const enqueued: Array<Invocation> = []
+  /** Those of them that were taken without a fiber. */
+  const accepted: Array<Invocation> = []
   const log: Array<LogEntry> = []
   const logger = Logger.make(({ logLevel, message, fiber, cause }) => {
     const parts = [message].flat().map((part) => (part instanceof Error ? (part.stack ?? "") : String(part)))
@@ -81,6 +83,15 @@ export const gatewayApp = (doubles: Doubles = {}) => {
     fiber.addObserver((exit) => (Exit.isSuccess(exit) ? caller.succeeded(exit.value) : caller.failed(exit)))
     return () => fiber.interruptUnsafe()
   }
+  const enqueue: AsyncInvoker["Service"]["enqueue"] = (invocation) => {
+    enqueued.push(invocation)
+    return doubles.enqueue?.(invocation) ?? Effect.void
+  }
+  const accept: AsyncInvoker["Service"]["accept"] = (invocation, settle) => {
+    accepted.push(invocation)
+    const fiber = Effect.runFork(Effect.flip(enqueue(invocation)))
+    fiber.addObserver((exit) => settle(Exit.isSuccess(exit) ? exit.value : undefined))
+  }
   const sources = Layer.mergeAll(
     FunctionRegistry.layerMemory([functionConfig()], doubles.problems),
     RouteTable.layerMemory(doubles.apis ?? []),
@@ -97,10 +108,8 @@ export const gatewayApp = (doubles: Doubles = {}) => {
         }
       }),
       Layer.succeed(AsyncInvoker, {
-        enqueue: (invocation) => {
-          enqueued.push(invocation)
-          return doubles.enqueue?.(invocation) ?? Effect.void
-        },
+        enqueue,
+        ...(doubles.isWarm === true ? { accept } : {}),
         enqueueOnce: () => Effect.die("nothing in a gateway comes at times"),
         drain: Effect.void
       }),
@@ -135,6 +144,7 @@ export const gatewayApp = (doubles: Doubles = {}) => {
     invoked,
     started,
     enqueued,
+    accepted,
     log,
     request,
     /** `path` is what comes after `functions/`: a name and a query, if any. */

@@ -2,6 +2,7 @@
 import { Deferred, Effect, Exit, Scope } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { listen } from "../../src/http/NetHttpServer.ts"
+import { type AsyncInvoker, EventQueueFull } from "../../src/invoke/AsyncInvoker.ts"
 import { NoCapacity } from "../../src/invoke/InvocationBackend.ts"
 import { InvocationTimedOut, LambdaExecutionError } from "../../src/invoke/InvokeError.ts"
 import type { LambdaInvoker } from "../../src/invoke/LambdaInvoker.ts"
@@ -43,7 +44,9 @@ const invoke: LambdaInvoker["Service"]["invoke"] = ({ payload, requestId }) => {
 }
 
 const apiKey = "secret"
-const gateway = gatewayApp({ invoke, isWarm: true, apiKey })
+const enqueue: AsyncInvoker["Service"]["enqueue"] = ({ payload }) =>
+  text(payload) === '"full"' ? Effect.fail(new EventQueueFull({ maxEvents: 3 })) : Effect.void
+const gateway = gatewayApp({ invoke, enqueue, isWarm: true, apiKey })
 const scope = Scope.makeUnsafe()
 let short = ""
 let long = ""
@@ -57,6 +60,7 @@ beforeAll(async () => {
 })
 afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
 
+const asEvent = { "X-Amz-Invocation-Type": "Event" }
 const invocations = "/2015-03-31/functions/hello/invocations"
 
 type Body = NonNullable<RequestInit["body"]>
@@ -73,12 +77,17 @@ const linesOf = async (response: Response) => {
 }
 
 const ask = async (server: string, body: Body, { headers = {}, method = "POST", path = invocations } = {}) => {
-  gateway.started.length = 0
+  gateway.started.length = gateway.accepted.length = 0
   const sent = { "x-api-key": apiKey, "content-type": "application/json", ...headers }
   const init = { method, headers: sent, ...(method === "GET" ? {} : { body }) }
   const response = await fetch(`${server}${path}`, init)
   const answer = await response.bytes()
-  return { response, answer, isStarted: gateway.started.length > 0, log: await linesOf(response) }
+  return {
+    response,
+    answer,
+    isStarted: gateway.started.length + gateway.accepted.length > 0,
+    log: await linesOf(response)
+  }
 }
 
 /** What is the same each time. How a body is framed is the server's business: a large `Response` comes in chunks. */
@@ -95,16 +104,19 @@ const shown = (response: Response) => {
 const large = (size: number) => JSON.stringify({ numbers: Array.from({ length: size / 6 }, (_, n) => n % 100_000) })
 
 describe("a plain request goes the short way, and is answered as by the long one", () => {
-  it.each([
+  it.each<[string, string, Parameters<typeof ask>[2]?]>([
     ["an answer", '{"a":  1.0, "b": "\\u00e9é"}'],
     ["one of 100 KB", large(100_000)],
     ["one of 6 MB", large(6_000_000)],
     ["a function that fails", '"throw"'],
     ["one that takes too long", '"time out"'],
     ["no room", '"throttle"'],
-    ["a bug", '"break"']
-  ])("%s", async (_, body) => {
-    const [direct, routed] = [await ask(short, body), await ask(long, body)]
+    ["a bug", '"break"'],
+    ["an event", "{}", { headers: asEvent }],
+    ["an event of 1 MB", large(1_000_000), { headers: asEvent }],
+    ["an event for which there is no room", '"full"', { headers: asEvent }]
+  ])("%s", async (_, body, options) => {
+    const [direct, routed] = [await ask(short, body, options), await ask(long, body, options)]
     expect([direct.isStarted, routed.isStarted]).toEqual([true, false])
     expect(shown(direct.response)).toEqual(shown(routed.response))
     expect(direct.answer).toEqual(routed.answer)
@@ -130,7 +142,10 @@ describe("any other request goes the long way", () => {
     ["an unknown function", "{}", { path: "/2015-03-31/functions/other/invocations" }],
     ["a name that is an ARN", "{}", { path: invocations.replace("hello", "123456789012:hello") }],
     ["a qualifier", "{}", { path: `${invocations}?Qualifier=$LATEST` }],
-    ["an event", "{}", { headers: { "X-Amz-Invocation-Type": "Event" } }],
+    ["an event for an unknown function", "{}", { path: invocations.replace("hello", "other"), headers: asEvent }],
+    ["an event that is no JSON", "{", { headers: asEvent }],
+    ["an event above its limit", `"${"x".repeat(1_048_576)}"`, { headers: asEvent }],
+    ["an event with a qualifier", "{}", { path: `${invocations}?Qualifier=$LATEST`, headers: asEvent }],
     ["a dry run", "{}", { headers: { "x-amz-invocation-type": "DryRun" } }],
     ["a wish for the log", "{}", { headers: { "X-Amz-Log-Type": "Tail" } }],
     ["a context", "{}", { headers: { "X-Amz-Client-Context": btoa("{}") } }],
