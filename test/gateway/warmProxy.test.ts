@@ -1,7 +1,8 @@
 /** The short way of routed paths beside the long one, on real connections: neither client nor function can tell them apart. */
 import { connect } from "node:net"
 import { Deferred, Duration, Effect, Exit, Scope } from "effect"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import fc from "fast-check"
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
 import type { Direct, HttpServerOptions } from "../../src/http/HttpServer.ts"
 import { listen } from "../../src/http/NetHttpServer.ts"
 import { NoCapacity } from "../../src/invoke/InvocationBackend.ts"
@@ -26,12 +27,16 @@ interface Event {
 const resultIn = (headers: Event["headers"]): string | undefined =>
   Object.entries(headers ?? {}).find(([name]) => name.toLowerCase() === "x-result")?.[1]
 
+/** What the next functions answer with, whatever they are asked. */
+let result: Uint8Array | undefined
+
 /** What comes of an event is said by a header of its request; by default, the event itself is the body. */
 const invoke: LambdaInvoker["Service"]["invoke"] = ({ payload }) => {
+  if (result !== undefined) return Effect.succeed({ payload: result, executedVersion: "$LATEST" })
   const event: Event = JSON.parse(text(payload))
-  const result = resultIn(event.headers)
+  const asked = resultIn(event.headers)
   const about = { functionName: hello, executedVersion: "3" }
-  switch (result) {
+  switch (asked) {
     case undefined:
       return Effect.succeed({ payload: bytes(JSON.stringify({ body: text(payload) })), executedVersion: "$LATEST" })
     case "throttle":
@@ -63,7 +68,7 @@ const invoke: LambdaInvoker["Service"]["invoke"] = ({ payload }) => {
         Effect.onExit((exit) => Effect.sync(() => ends.push(exit._tag)))
       )
     default:
-      return Effect.succeed({ payload: bytes(result), executedVersion: "$LATEST" })
+      return Effect.succeed({ payload: bytes(asked), executedVersion: "$LATEST" })
   }
 }
 
@@ -327,6 +332,94 @@ describe("any other request goes the long way", () => {
     ]
   ])("%s", async (_, target, asked) => {
     expect((await both(target, asked)).isShort).toBe(false)
+  })
+})
+
+const pieces = [
+  "a",
+  "prod",
+  "h",
+  "v1",
+  "v2",
+  "lenient",
+  "health",
+  "hasty",
+  "2015-03-31",
+  ".",
+  "..",
+  "%2e",
+  "%2F",
+  "%c3%a9",
+  "%",
+  "\\",
+  "+"
+]
+const path = fc.array(fc.constantFrom("/", ...pieces), { maxLength: 8 }).map((parts) => `/${parts.join("")}`)
+const query = fc.array(fc.constantFrom("=", "&", "a", "%20", "+", "%", "?", "__proto__"), { maxLength: 8 })
+const target = fc.tuple(path, query).map(([path, query]) => (query.length === 0 ? path : `${path}?${query.join("")}`))
+const latin = fc.array(fc.integer({ min: 0x20, max: 0xff }), { maxLength: 12 })
+const headerValue = latin.map((codes) => String.fromCharCode(...codes.filter((code) => code !== 0x7f)))
+const headerNames = [
+  "X-a",
+  "x-A",
+  "Cookie",
+  "Accept",
+  "Content-Type",
+  "Content-Encoding",
+  "Keep-Alive",
+  "X-Forwarded-For",
+  "X-Amzn-Trace-Id",
+  "User-Agent",
+  "__proto__"
+]
+const requestHeaders = fc.array(fc.tuple(fc.constantFrom(...headerNames), headerValue), { maxLength: 5 })
+const request = fc.record({
+  target,
+  method: fc.constantFrom("GET", "POST", "DELETE", "HEAD", "OPTIONS"),
+  headers: requestHeaders.map((fields) => fields.map(([name, value]) => `${name}: ${value}`)),
+  body: fc.string({ unit: "grapheme", maxLength: 20 })
+})
+const answerHeaders = fc.dictionary(
+  fc.oneof(fc.constantFrom("X-A", "x-a", "Set-Cookie", "Date", "Content-Length", "Connection", "x y"), fc.string()),
+  fc.oneof(fc.string({ unit: "grapheme" }), fc.constantFrom(" a ", "a\r\nb: c", "\u0000", 1, true, null))
+)
+const functionResult = fc.oneof(
+  fc.record(
+    {
+      statusCode: fc.oneof(
+        fc.constantFrom(200, 204, 205, 304, "404", 99, 1000, null),
+        fc.integer({ min: 100, max: 700 })
+      ),
+      headers: answerHeaders,
+      multiValueHeaders: fc.dictionary(
+        fc.constantFrom("X-A", "Set-Cookie", "Date"),
+        fc.array(fc.string(), { maxLength: 2 })
+      ),
+      cookies: fc.array(fc.string(), { maxLength: 2 }),
+      body: fc.oneof(fc.string({ unit: "grapheme" }), fc.jsonValue()),
+      isBase64Encoded: fc.constantFrom(true, false, "true")
+    },
+    { requiredKeys: [] }
+  ),
+  fc.jsonValue()
+)
+
+describe("any request, and anything that a function answers with", () => {
+  afterEach(() => {
+    result = undefined
+  })
+
+  it("is the same on both ways", async () => {
+    let answered = 0
+    const sameAnswers = fc.asyncProperty(request, fc.option(functionResult), async ({ target, ...asked }, given) => {
+      result = given === null ? undefined : bytes(JSON.stringify(given))
+      const direct = await send(short, target, asked)
+      if (isShort) answered++
+      expect(shown(direct)).toEqual(shown(await send(long, target, asked)))
+    })
+    await fc.assert(sameAnswers, { numRuns: 300 })
+    // Nor are they all requests that only the long way takes.
+    expect(answered).toBeGreaterThan(30)
   })
 })
 
