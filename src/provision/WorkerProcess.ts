@@ -191,7 +191,7 @@ const readLines = (child: ChildProcess, stream: "stdout" | "stderr", log: Launch
  */
 const spawnToReadInPieces = (program: string, args: ReadonlyArray<string>, options: SpawnOptions): ChildProcess => {
   const usual = getDefaultHighWaterMark(false)
-  setDefaultHighWaterMark(false, 1024)
+  setDefaultHighWaterMark(false, 256)
   try {
     const child = spawn(program, args, options)
     // Made when they are first asked for.

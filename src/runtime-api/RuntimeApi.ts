@@ -69,11 +69,16 @@ export class RuntimeApi extends Context.Service<
           warn("Cut a connection to a worker's Runtime API from another address", { worker, address })
       }
 
-      // Without a span, which whatever closes with the worker would hold for as long as it lives.
+      // What closes with a worker holds the services that it was opened with for as long: so these are no caller's, and
+      // there is no span.
       const open = Effect.fnUntraced(function* (id: WorkerId, host: string) {
         const scope = yield* Effect.scope
         const worker = new WorkerListener(id, scope, services)
-        worker.port = (yield* listen({ host, port: 0 }, (stream) => worker.gate.arrive(stream))).port
+        const listening = listen({ host, port: 0 }, (stream) => worker.gate.arrive(stream))
+        const opened = yield* Effect.updateContext(listening, (_: Context.Context<never>) =>
+          Context.add(context, Scope.Scope, scope)
+        )
+        worker.port = opened.port
         listeners.set(id, worker)
         yield* Scope.addFinalizer(
           scope,

@@ -1,5 +1,5 @@
 /** What whoever runs a worker can tell of it, for the report on an invocation. */
-import { Effect, type Scope } from "effect"
+import { Effect, Scope } from "effect"
 import type { WorkerId } from "../domain/Worker.ts"
 
 export interface WorkerVitals {
@@ -17,9 +17,11 @@ export const tellVitals = (
   id: WorkerId,
   vitals: WorkerVitals
 ): Effect.Effect<void, never, Scope.Scope> =>
-  Effect.asVoid(
-    Effect.acquireRelease(
-      Effect.sync(() => all.set(id, vitals)),
-      () => Effect.sync(() => all.delete(id))
+  Effect.flatMap(Effect.scope, (scope) => {
+    all.set(id, vitals)
+    // `acquireRelease` would hold its caller's services, and so their span, for as long.
+    return Scope.addFinalizer(
+      scope,
+      Effect.sync(() => all.delete(id))
     )
-  )
+  })
