@@ -5,7 +5,6 @@
  */
 import { Clock, Effect, FiberSet, type Scope } from "effect"
 import { type Streams, streams } from "../net/ByteStream.ts"
-import { type Destination, keyOf, type Origin } from "./Destination.ts"
 import {
   type Address,
   type BodyTaker,
@@ -15,7 +14,6 @@ import {
   type HttpResponse,
   type Settle
 } from "./HttpExchange.ts"
-import { requestEnd, requestStart } from "./requestText.ts"
 import { ServerConnection } from "./ServerConnection.ts"
 
 /** Below what servers commonly wait (5 seconds), so that a kept connection is seldom one that is being closed. */
@@ -23,6 +21,16 @@ const keepMillis = 4000
 /** How often those are closed that were kept for too long. They are not taken either where that is still to come. */
 const sweepMillis = 1000
 const connectTimeout = "2 seconds"
+
+/** Where requests are sent. */
+interface Origin {
+  /** The header that names it. */
+  readonly hostLine: string
+  /** All that are open, or about to be. */
+  readonly connections: Set<ServerConnection>
+  /** Those of them that carry nothing. The one that was used last comes last. */
+  readonly idle: Array<ServerConnection>
+}
 
 interface Surroundings {
   readonly streams: Streams
@@ -63,34 +71,24 @@ export class HttpClient {
     taker?: BodyTaker
   ): Effect.Effect<HttpResponse, ConnectFailed | ExchangeBroken> {
     return Effect.suspend(() => {
-      const head = requestStart(address, request) + requestEnd(request.body)
-      return this.#send(address, head, request.body, taker)
+      const origin = this.#origin(address)
+      const kept = this.#take(origin)
+      if (kept !== undefined) return exchange(kept, origin, request, taker)
+      const fresh = this.#connect(origin, address)
+      return Effect.raceFirst(exchange(fresh, origin, request, taker), connectDeadline(fresh))
     })
   }
 
-  /** The same, for one of many requests; `fields` as in `Destination.headOf`. */
-  sendTo(
-    destination: Destination,
-    fields: string,
-    body: Uint8Array
-  ): Effect.Effect<HttpResponse, ConnectFailed | ExchangeBroken> {
-    return Effect.suspend(() => this.#send(destination.address, destination.headOf(fields, body), body))
-  }
-
   /**
-   * `sendTo` as a plain call, where a connection was kept: `settle` is told once, unless what this gives was called
+   * `send` as a plain call, where a connection was kept: `settle` is told once, unless what this gives was called
    * before, which cuts the connection. Undefined where there is none: then nothing has happened.
    */
-  startKept(destination: Destination, fields: string, body: Uint8Array, settle: Settle): (() => void) | undefined {
-    destination.origin ??= this.#origins.get(destination.key)
-    const kept = destination.origin && this.#take(destination.origin)
-    if (kept === undefined) {
-      // Once the last of its connections is closed, another one has those that come after.
-      destination.origin = undefined
-      return undefined
-    }
+  startKept(address: Address, request: HttpRequest, settle: Settle): (() => void) | undefined {
+    const origin = this.#origins.get(keyOf(address))
+    const kept = origin && this.#take(origin)
+    if (origin === undefined || kept === undefined) return undefined
     let isOver = false
-    kept.start(destination.headOf(fields, body), body, (result) => {
+    kept.start(headOf(origin, request), request.body, (result) => {
       isOver = true
       settle(result)
     })
@@ -99,19 +97,12 @@ export class HttpClient {
     }
   }
 
-  #send(address: Address, head: string, body: Uint8Array, taker?: BodyTaker) {
-    const origin = this.#origin(address)
-    const kept = this.#take(origin)
-    if (kept !== undefined) return exchange(kept, head, body, taker)
-    const fresh = this.#connect(origin, address)
-    return Effect.raceFirst(exchange(fresh, head, body, taker), connectDeadline(fresh))
-  }
-
   #origin(address: Address): Origin {
     const key = keyOf(address)
     const known = this.#origins.get(key)
     if (known !== undefined) return known
-    const origin: Origin = { connections: new Set(), idle: [] }
+    const host = address.host.includes(":") ? `[${address.host}]` : address.host
+    const origin: Origin = { hostLine: `Host: ${host}:${address.port}\r\n`, connections: new Set(), idle: [] }
     this.#origins.set(key, origin)
     return origin
   }
@@ -169,9 +160,11 @@ export class HttpClient {
   }
 }
 
-const exchange = (connection: ServerConnection, head: string, body: Uint8Array, taker: BodyTaker | undefined) =>
+const keyOf = ({ host, port, secure }: Address) => `${secure ? "s" : ""}${host}:${port}`
+
+const exchange = (connection: ServerConnection, origin: Origin, request: HttpRequest, taker: BodyTaker | undefined) =>
   Effect.callback<HttpResponse, ConnectFailed | ExchangeBroken>((resume) => {
-    connection.start(head, body, resume, taker)
+    connection.start(headOf(origin, request), request.body, resume, taker)
     return Effect.sync(() => connection.destroy())
   })
 
@@ -185,3 +178,13 @@ const connectDeadline = (connection: ServerConnection) =>
         : Effect.fail(new ConnectFailed({ cause: new Error(`no connection within ${connectTimeout}`) }))
     )
   )
+
+const headOf = ({ hostLine }: Origin, { body, headers, method, path }: HttpRequest): string => {
+  let text = `${method} ${path} HTTP/1.1\r\n${hostLine}`
+  for (const [name, value] of headers) text += `${name}: ${fieldValue(value)}\r\n`
+  return `${text}Content-Length: ${body.length}\r\n\r\n`
+}
+
+/** A value whose characters are the bytes of its UTF-8. A line break in it would begin a header, or a request. */
+const fieldValue = (value: string): string =>
+  /^[\x20-\x7e]*$/.test(value) ? value : Buffer.from(value.replace(/[\r\n]+/g, " ")).toString("latin1")

@@ -25,7 +25,7 @@ for (const letter of "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg
   isNameByte[letter.charCodeAt(0)] = 1
 }
 
-const version = "HTTP/1."
+const version = Buffer.from("HTTP/1.")
 
 /** The head at the beginning of `bytes`; undefined where it is not whole yet. Throws `MalformedMessage`. */
 export const readResponseHead = (bytes: Buffer): ResponseHead | undefined => {
@@ -121,20 +121,13 @@ const readStartLine = (bytes: Buffer, end: number) => {
   const status = digit(bytes, 9) * 100 + digit(bytes, 10) * 10 + digit(bytes, 11)
   const isResponse =
     end >= 12 &&
-    isVersion(bytes) &&
+    version.equals(bytes.subarray(0, version.length)) &&
     (minor === 0 || minor === 1) &&
     bytes[8] === space &&
     status >= 100 &&
     (end === 12 || bytes[12] === space)
   if (!isResponse) throw malformed("the answer is no HTTP/1.1 response")
   return { minor: minor === 1 ? "1" : "0", status }
-}
-
-const isVersion = (bytes: Buffer): boolean => {
-  for (let place = 0; place < version.length; place++) {
-    if (bytes[place] !== version.charCodeAt(place)) return false
-  }
-  return true
 }
 
 const zero = 48

@@ -8,17 +8,12 @@ import { Cause, Duration, Effect, Exit, FiberSet, Layer, Option } from "effect"
 import type { Invocation } from "../domain/Invocation.ts"
 import { isRecord } from "../domain/json.ts"
 import type { Worker } from "../domain/Worker.ts"
-import { Destination } from "./Destination.ts"
 import { errorDocument, timeoutDocument } from "./errorDocuments.ts"
 import { HttpClient } from "./HttpClient.ts"
-import type { ConnectFailed, ExchangeBroken, HttpResponse } from "./HttpExchange.ts"
-import { fieldValue } from "./requestText.ts"
+import type { Address, ConnectFailed, ExchangeBroken, HttpRequest, HttpResponse } from "./HttpExchange.ts"
 import { type WorkerAnswer, WorkerClient, WorkerLost } from "./WorkerClient.ts"
 
 const path = "/2015-03-31/functions/function/invocations"
-
-/** What is the same in all requests. */
-const request = { method: "POST", path, headers: [["Content-Type", "application/json"]] } as const
 
 export const layer = Layer.effect(
   WorkerClient,
@@ -26,18 +21,8 @@ export const layer = Layer.effect(
     const http = yield* HttpClient.make
     const fork = yield* FiberSet.makeRuntime<never>()
 
-    const destinations = new WeakMap<Worker, Destination>()
-    const destinationOf = (worker: Worker): Destination => {
-      const known = destinations.get(worker)
-      if (known !== undefined) return known
-      const { host, port } = worker
-      const destination = new Destination({ host, port, secure: false }, request)
-      destinations.set(worker, destination)
-      return destination
-    }
-
     const send = (worker: Worker, invocation: Invocation) =>
-      http.sendTo(destinationOf(worker), fieldsOf(invocation), invocation.payload).pipe(
+      http.send(addressOf(worker), requestOf(invocation)).pipe(
         Effect.exit,
         Effect.flatMap((exit) => settle(worker, invocation, exit))
       )
@@ -56,7 +41,7 @@ export const layer = Layer.effect(
             return () => fiber.interruptUnsafe()
           }
           let abandon: (() => void) | undefined
-          const cut = http.startKept(destinationOf(worker), fieldsOf(invocation), invocation.payload, (exit) => {
+          const cut = http.startKept(addressOf(worker), requestOf(invocation), (exit) => {
             const said = Exit.isSuccess(exit) && exit.value.status === 200 ? saidIn(exit.value) : undefined
             if (said?.isJson === true) taker.answered(answerOf(said))
             else abandon = tell(settle(worker, invocation, exit))
@@ -68,6 +53,15 @@ export const layer = Layer.effect(
     })
   })
 )
+
+const addressOf = ({ host, port }: Worker): Address => ({ host, port, secure: false })
+
+const requestOf = (invocation: Invocation): HttpRequest => ({
+  method: "POST",
+  path,
+  headers: headersOf(invocation),
+  body: invocation.payload
+})
 
 /** What the end of an exchange says of the function, or of its worker. */
 const settle = (
@@ -90,11 +84,13 @@ const settle = (
 
 const targetOf = (worker: Worker): string => `http://${worker.host}:${worker.port}${path}`
 
-/** The lines of what differs from one request to the next. */
-const fieldsOf = (invocation: Invocation): string => {
-  const { traceId } = invocation
-  const context = `X-Amz-Client-Context: ${encodedContext(invocation)}\r\n`
-  return traceId === "" ? context : `X-Amzn-Trace-Id: ${fieldValue(traceId)}\r\n${context}`
+const contentType = ["Content-Type", "application/json"] as const
+
+const headersOf = (invocation: Invocation): ReadonlyArray<readonly [string, string]> => {
+  const context = ["X-Amz-Client-Context", encodedContext(invocation)] as const
+  return invocation.traceId === ""
+    ? [contentType, context]
+    : [contentType, ["X-Amzn-Trace-Id", invocation.traceId], context]
 }
 
 /** What the caller sent, with the trace in `custom.trace_id`, where functions that cannot see the header look for it. */

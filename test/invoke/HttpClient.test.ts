@@ -4,7 +4,6 @@ import { Deferred, Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import type { Flow } from "../../src/domain/AnswerSink.ts"
 import { selfSignedCertificate } from "../../src/http/selfSignedCertificate.ts"
-import { Destination } from "../../src/invoke/Destination.ts"
 import { HttpClient } from "../../src/invoke/HttpClient.ts"
 import type { Address, HttpRequest, HttpResponse } from "../../src/invoke/HttpExchange.ts"
 import { rawServer, response } from "../support/rawServer.ts"
@@ -18,8 +17,7 @@ const turns = Effect.callback<void>((resume) => void setTimeout(() => resume(Eff
 
 const startKept = (client: HttpClient, address: Address) =>
   Effect.callback<HttpResponse, unknown>((resume) => {
-    const destination = new Destination(address, request)
-    if (client.startKept(destination, "", request.body, resume) === undefined) resume(Effect.fail("none was kept"))
+    if (client.startKept(address, request, resume) === undefined) resume(Effect.fail("none was kept"))
   })
 
 /** One whose certificate nobody has vouched for. Gives its port. */
@@ -165,37 +163,6 @@ describe("HttpClient", () => {
     })
   )
 
-  it.effect("sends to a destination over whatever connections there are by then", () =>
-    Effect.gen(function* () {
-      const server = yield* rawServer(({ connection }, socket) => {
-        socket.write(response(200, "1"))
-        if (connection === 1 && server.requests.length === 2) setTimeout(() => socket.end(), 5)
-      })
-      const client = yield* HttpClient.make
-      const { body } = request
-      const destination = new Destination(at(server.port), { ...request, headers: [["X-All", "a\r\nb"]] })
-      const fields = "X-One: 1\r\n"
-      const plainly = Effect.callback<HttpResponse, unknown>((resume) => {
-        if (client.startKept(destination, fields, body, resume) === undefined) resume(Effect.fail("none was kept"))
-      })
-      yield* client.sendTo(destination, fields, body)
-      yield* plainly
-      yield* turns
-      expect(yield* Effect.flip(plainly)).toBe("none was kept")
-      yield* client.sendTo(destination, fields, body)
-      yield* plainly
-      expect(server.requests.map(({ connection }) => connection)).toEqual([1, 1, 2, 2])
-      const head = [
-        "POST /a?b=c HTTP/1.1",
-        `Host: 127.0.0.1:${server.port}`,
-        "X-All: a b",
-        "X-One: 1",
-        "Content-Length: 2"
-      ]
-      for (const sent of server.requests) expect([sent.head, sent.body.toString()]).toEqual([head.join("\r\n"), "{}"])
-    })
-  )
-
   it.effect("does nothing to a connection when an exchange is given up that is over", () =>
     Effect.gen(function* () {
       const server = yield* rawServer((_, socket) => socket.write(response(200, "1")))
@@ -203,7 +170,7 @@ describe("HttpClient", () => {
       yield* client.send(at(server.port), request)
       let giveUp: (() => void) | undefined
       yield* Effect.callback<HttpResponse, unknown>((resume) => {
-        giveUp = client.startKept(new Destination(at(server.port), request), "", request.body, resume)
+        giveUp = client.startKept(at(server.port), request, resume)
       })
       const next = yield* Effect.forkChild(startKept(client, at(server.port)), { startImmediately: true })
       giveUp?.()
