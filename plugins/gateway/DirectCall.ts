@@ -1,5 +1,5 @@
 /** A request that is answered directly, by a short way: its ids, its answer, its line in the log, a caller who may leave. */
-import type { ManagedRuntime } from "effect"
+import { Effect, type ManagedRuntime } from "effect"
 import type { FunctionName, Owner } from "../../src/domain/FunctionName.ts"
 import { formatTraceId } from "../../src/domain/TraceId.ts"
 import type { DirectReply, PlainAnswer, PlainRequest } from "../../src/http/HttpServer.ts"
@@ -7,6 +7,7 @@ import { fieldOf } from "../../src/http/requestHead.ts"
 import type { AsyncInvoker } from "../../src/invoke/AsyncInvoker.ts"
 import type { Deadlines } from "../../src/invoke/Deadlines.ts"
 import type { LambdaInvoker } from "../../src/invoke/LambdaInvoker.ts"
+import type { Abandon } from "../../src/invoke/WorkerClient.ts"
 import { type AccessRecord, type Exchange, newExchange } from "./exchange.ts"
 import { splitTarget } from "./proxyEvent.ts"
 
@@ -23,19 +24,27 @@ export interface DirectServices {
   readonly deadlines: Deadlines
 }
 
+/**
+ * A worker whose caller has left may take so long to finish, as any would on AWS: what it has under way is then not cut
+ * off in the middle, and the next caller does not wait for another to start.
+ */
+const finishTime = "1 second"
+
 export class DirectCall {
   readonly exchange: Exchange
   readonly #request: PlainRequest
   readonly #reply: DirectReply
   readonly #log: AccessRecord
+  readonly #runtime: DirectServices["runtime"]
   #isOver = false
 
   /** `startedMillis`: when its head was there, of `performance.now()`. */
-  constructor(request: PlainRequest, reply: DirectReply, { log }: DirectServices, startedMillis: number) {
+  constructor(request: PlainRequest, reply: DirectReply, { log, runtime }: DirectServices, startedMillis: number) {
     this.exchange = newExchange(fieldOf(request.head, "x-amzn-trace-id"), request.clientAddress, startedMillis)
     this.#request = request
     this.#reply = reply
     this.#log = log
+    this.#runtime = runtime
   }
 
   /** It is answered or passed on, or its caller has left: whatever comes now, nobody waits for it. */
@@ -64,9 +73,12 @@ export class DirectCall {
     this.#reply.pass()
   }
 
-  left(): void {
+  /** Its caller has left: what was begun for it, where anything was, has a while to finish. */
+  leave(abandon: Abandon | undefined): void {
     // Nobody reads this; the number is for the access log.
-    this.#ends(499)
+    if (this.#ends(499) && abandon !== undefined) {
+      this.#runtime.runFork(Effect.delay(Effect.sync(abandon), finishTime))
+    }
   }
 
   #ends(status: number): boolean {

@@ -5,7 +5,7 @@
  * plain request that turns out to need more: this refuses nothing itself, and answers only with what became of an
  * invocation.
  */
-import { Effect, Exit } from "effect"
+import { Exit } from "effect"
 import { FunctionName } from "../../src/domain/FunctionName.ts"
 import type { Invocation, InvocationResult } from "../../src/domain/Invocation.ts"
 import type { Direct } from "../../src/http/HttpServer.ts"
@@ -56,10 +56,7 @@ export const warmInvoke = (services: DirectServices, options: GatewayOptions): D
       if (refusal === undefined) abandon = isEvent ? enqueue(call, invocation) : invoke(call, invocation)
       if (abandon === undefined) call.pass()
     })
-    return () => {
-      call.left()
-      if (abandon !== undefined) runtime.runFork(Effect.delay(Effect.sync(abandon), finishTime))
-    }
+    return () => call.leave(abandon)
   }
 
   return (head) => {
@@ -69,12 +66,6 @@ export const warmInvoke = (services: DirectServices, options: GatewayOptions): D
     return (request, reply) => begin(new DirectCall(request, reply, services, startedMillis), plain, request.body)
   }
 }
-
-/**
- * A worker whose caller has left may take so long to finish, as any would on AWS: what it has under way is then not cut
- * off in the middle, and the next caller does not wait for another to start.
- */
-const finishTime = "1 second"
 
 const [before, after] = ["/2015-03-31/functions/", "/invocations"]
 const plainName = /^[a-zA-Z0-9-_]{1,64}$/

@@ -99,8 +99,7 @@ export const warmProxy = (
     }
     return () => {
       limit?.clear()
-      call.left()
-      abandon()
+      call.leave(abandon)
     }
   }
 

@@ -18,6 +18,7 @@ const bytes = (text: string) => new TextEncoder().encode(text)
 const text = (payload: Uint8Array) => new TextDecoder().decode(payload)
 
 let entered = Deferred.makeUnsafe<void>()
+let go = Deferred.makeUnsafe<void>()
 let ends: Array<string> = []
 
 interface Event {
@@ -64,7 +65,8 @@ const invoke: LambdaInvoker["Service"]["invoke"] = ({ payload }) => {
       return Effect.interrupt
     case "wait":
       return Deferred.succeed(entered, undefined).pipe(
-        Effect.andThen(Effect.never),
+        Effect.andThen(Deferred.await(go)),
+        Effect.as({ payload: bytes("{}"), executedVersion: "$LATEST" }),
         Effect.onExit((exit) => Effect.sync(() => ends.push(exit._tag)))
       )
     default:
@@ -292,6 +294,7 @@ describe("a plain request goes the short way, and is answered as by the long one
   it("one whose API does not wait as long, and has the invocation cut off", async () => {
     ends = []
     entered = Deferred.makeUnsafe<void>()
+    go = Deferred.makeUnsafe<void>()
     const { answered, isShort } = await both("/hasty/a", { headers: ["X-Result: wait"] })
     expect([answered.status, isShort]).toEqual([504, true])
     expect(ends).toEqual(["Failure", "Failure"])
@@ -424,8 +427,9 @@ describe("any request, and anything that a function answers with", () => {
 })
 
 describe("a caller who leaves", () => {
-  it("has the invocation cut off, and a line in the log", async () => {
+  const leave = async () => {
     entered = Deferred.makeUnsafe<void>()
+    go = Deferred.makeUnsafe<void>()
     ends = []
     gateway.log.length = 0
     const leaving = new AbortController()
@@ -434,7 +438,19 @@ describe("a caller who leaves", () => {
     await Effect.runPromise(Deferred.await(entered))
     leaving.abort()
     expect(await left).toBe("AbortError")
-    await expect.poll(() => ends).toEqual(["Failure"])
     await expect.poll(() => gateway.log.map(({ message }) => message)).toEqual(["GET /patient 499"])
+  }
+
+  it("has the function finish, where it soon does, and nothing more is said of it", async () => {
+    await leave()
+    await Effect.runPromise(Deferred.succeed(go, undefined))
+    await expect.poll(() => ends).toEqual(["Success"])
+    expect(gateway.log).toHaveLength(1)
+  })
+
+  it("has it cut off, where it does not", async () => {
+    await leave()
+    await expect.poll(() => ends, { timeout: 5000 }).toEqual(["Failure"])
+    expect(gateway.log).toHaveLength(1)
   })
 })
