@@ -3,6 +3,7 @@
  * those that are due, in place of a timer for each. What is due is told up to one tick late, and never early.
  */
 import { Clock, Effect, FiberSet, type Scope } from "effect"
+import { type InLine, Line } from "../domain/Line.ts"
 
 const tickMillis = 20
 
@@ -21,56 +22,29 @@ export interface Deadlines {
   readonly set: (millis: number, limited: Limited | (() => void)) => Limit
 }
 
-/** All limits of one length, so that the first one set is the first one due: setting and clearing take no search. */
-class Line {
-  first: Entry | undefined
-  last: Entry | undefined
-
-  append(dueMillis: number, limited: Limited | (() => void)): Entry {
-    const entry = new Entry(this, dueMillis, limited)
-    if (this.last === undefined) this.first = entry
-    else this.last.after = entry
-    this.last = entry
-    return entry
-  }
-}
-
-class Entry implements Limit {
+class Entry implements Limit, InLine<Entry> {
   readonly dueMillis: number
-  before: Entry | undefined
-  after: Entry | undefined
-  readonly #line: Line
-  /** Until it was reached or cleared. */
-  #limited: Limited | (() => void) | undefined
+  readonly #line: Line<Entry>
+  readonly #limited: Limited | (() => void)
+  before: Entry | undefined = undefined
+  after: Entry | undefined = undefined
+  isInLine = false
 
-  constructor(line: Line, dueMillis: number, limited: Limited | (() => void)) {
+  constructor(line: Line<Entry>, dueMillis: number, limited: Limited | (() => void)) {
     this.dueMillis = dueMillis
-    this.before = line.last
-    this.after = undefined
     this.#line = line
     this.#limited = limited
+    line.add(this)
   }
 
   clear(): void {
-    this.#leave()
+    this.#line.delete(this)
   }
 
   reach(): void {
-    const limited = this.#leave()
-    if (typeof limited === "function") limited()
-    else limited?.timeIsUp()
-  }
-
-  /** Who is no longer under it. */
-  #leave(): Limited | (() => void) | undefined {
-    const limited = this.#limited
-    if (limited === undefined) return undefined
-    this.#limited = undefined
-    if (this.before === undefined) this.#line.first = this.after
-    else this.before.after = this.after
-    if (this.after === undefined) this.#line.last = this.before
-    else this.after.before = this.before
-    return limited
+    this.#line.delete(this)
+    if (typeof this.#limited === "function") this.#limited()
+    else this.#limited.timeIsUp()
   }
 }
 
@@ -78,8 +52,8 @@ class Entry implements Limit {
 export const makeDeadlines: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(function* () {
   const clock = yield* Clock.Clock
   const fork = yield* FiberSet.makeRuntime<never>()
-  /** By the length of their limits. */
-  const lines = new Map<number, Line>()
+  /** All limits of one length, so that the first one set is the first one due: setting and clearing take no search. */
+  const lines = new Map<number, Line<Entry>>()
   let isWatching = false
 
   const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
@@ -110,17 +84,17 @@ export const makeDeadlines: Effect.Effect<Deadlines, never, Scope.Scope> = Effec
 
   const watch = look.pipe(Effect.delay(tickMillis), Effect.repeat({ while: () => isWatching }))
 
-  const lineOf = (millis: number): Line => {
+  const lineOf = (millis: number): Line<Entry> => {
     const known = lines.get(millis)
     if (known !== undefined) return known
-    const line = new Line()
+    const line = new Line<Entry>()
     lines.set(millis, line)
     return line
   }
 
   return {
     set: (millis, limited) => {
-      const entry = lineOf(millis).append(now() + millis, limited)
+      const entry = new Entry(lineOf(millis), now() + millis, limited)
       if (!isWatching) {
         isWatching = true
         fork(watch)

@@ -10,6 +10,7 @@ import { RecursionConfigs } from "../control/RecursionConfigs.ts"
 import type { AnswerSink } from "../domain/AnswerSink.ts"
 import type { FunctionConfig } from "../domain/FunctionConfig.ts"
 import type { Invocation, InvocationResult, InvocationSink } from "../domain/Invocation.ts"
+import { Line } from "../domain/Line.ts"
 import { chainedInvocations, maxChainedInvocations } from "../domain/Lineage.ts"
 import { isInitFailure, type Worker } from "../domain/Worker.ts"
 import * as InvocationMetrics from "../metrics/InvocationMetrics.ts"
@@ -194,7 +195,7 @@ export class LambdaInvoker extends Context.Service<
             }
 
       /** Those that run without a fiber, until they are settled: nobody else would tell their callers of the end. */
-      const unsettled = new Set<WarmInvocation>()
+      const unsettled = new Line<WarmInvocation>()
       let isClosed = false
       // Before what they were made with is closed.
       yield* Effect.addFinalizer(() =>

@@ -8,6 +8,7 @@
 import { Duration, type Effect, type Exit, type Fiber } from "effect"
 import type { FunctionConfig } from "../domain/FunctionConfig.ts"
 import type { Invocation, InvocationResult } from "../domain/Invocation.ts"
+import type { InLine } from "../domain/Line.ts"
 import type { Worker } from "../domain/Worker.ts"
 import { resultOf } from "./attempt.ts"
 import type { Deadlines, Limit, Limited } from "./Deadlines.ts"
@@ -55,7 +56,7 @@ export interface WarmServices {
   readonly explain: (over: WarmInvocation, failure: AttemptFailure) => Fiber.Fiber<unknown, unknown> | undefined
 }
 
-export class WarmInvocation implements Borrower, AnswerTaker, Limited {
+export class WarmInvocation implements Borrower, AnswerTaker, Limited, InLine<WarmInvocation> {
   readonly admitted: Admitted
   readonly #services: WarmServices
   /** Set while it waits for a worker. */
@@ -67,6 +68,10 @@ export class WarmInvocation implements Borrower, AnswerTaker, Limited {
   #explaining: Fiber.Fiber<unknown, unknown> | undefined
   #isOver = false
   #hasLeft = false
+  /** Among those that are not settled yet. */
+  before: WarmInvocation | undefined = undefined
+  after: WarmInvocation | undefined = undefined
+  isInLine = false
 
   constructor(services: WarmServices, admitted: Admitted) {
     this.#services = services

@@ -8,9 +8,9 @@
  * a `Stop` has been carried out, or here when the start failed.
  */
 
+import { type InLine, Line } from "../domain/Line.ts"
 import type { StartFailure, Worker, WorkerId } from "../domain/Worker.ts"
 import type { Budget } from "./Budget.ts"
-import { WaitingLine } from "./WaitingLine.ts"
 
 /** The part of a function's settings that the pool goes by. */
 export interface PoolLimits {
@@ -45,7 +45,7 @@ export interface Idle extends Held {
   readonly sinceMillis: number
 }
 
-export class WorkerPool<W> {
+export class WorkerPool<W extends InLine<W>> {
   readonly #budget: Budget
   #limits: PoolLimits
   /** Counts the changes of the function's code or configuration. A worker of an older one is not lent again. */
@@ -59,7 +59,7 @@ export class WorkerPool<W> {
   /** Starts under way, by epoch, with what each takes of the budget. */
   readonly #starting = new Map<number, { count: number; readonly megabytes: number }>()
   /** First come, first served. */
-  readonly #waiters = new WaitingLine<W>()
+  readonly #waiters = new Line<W>()
   /** Those of them whose time is up. */
   readonly #overdue = new Set<W>()
 
@@ -96,7 +96,7 @@ export class WorkerPool<W> {
 
   /** A waiter's time is up. It is refused, unless a start under way is for it: then it gets what comes of that. */
   overdue(waiter: W): Array<Action<W>> {
-    if (!this.#waiters.has(waiter)) return []
+    if (!waiter.isInLine) return []
     this.#overdue.add(waiter)
     return this.#refuseOverdue()
   }
@@ -323,7 +323,7 @@ export class WorkerPool<W> {
   }
 
   #dequeue(waiter: W): boolean {
-    this.#overdue.delete(waiter)
+    if (this.#overdue.size > 0) this.#overdue.delete(waiter)
     return this.#waiters.delete(waiter)
   }
 }

@@ -1,16 +1,20 @@
 /** Who waits in a pool's queue: a fiber, or a borrower that is told by a plain call. */
 import { Deferred, Effect } from "effect"
+import type { InLine } from "../domain/Line.ts"
 import type { Worker } from "../domain/Worker.ts"
 import type { Limit, Limited } from "../invoke/Deadlines.ts"
 import type { Borrower, NoCapacity, Place, WorkerStartFailed } from "../invoke/InvocationBackend.ts"
 
 /** Who has a place in a pool's queue. */
-export type Waiter = Borrower
+export interface Waiter extends Borrower, InLine<Waiter> {}
 
 /** A fiber that waits for a worker. */
 export class WaitingFiber implements Waiter {
   readonly #answer = Deferred.makeUnsafe<Worker, NoCapacity | WorkerStartFailed>()
   readonly answer = Deferred.await(this.#answer)
+  before: Waiter | undefined = undefined
+  after: Waiter | undefined = undefined
+  isInLine = false
 
   lent(worker: Worker): void {
     Deferred.doneUnsafe(this.#answer, Effect.succeed(worker))
@@ -35,6 +39,9 @@ export class WaitingBorrower implements Waiter, Place, Limited {
   /** On how long it waits. */
   limit: Limit | undefined = undefined
   isWaiting = true
+  before: Waiter | undefined = undefined
+  after: Waiter | undefined = undefined
+  isInLine = false
 
   constructor(borrower: Borrower, queue: Queue) {
     this.#borrower = borrower

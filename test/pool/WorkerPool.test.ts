@@ -1,16 +1,29 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
+import type { InLine } from "../../src/domain/Line.ts"
 import type { Worker } from "../../src/domain/Worker.ts"
 import { Budget } from "../../src/pool/Budget.ts"
 import { type Action, WorkerPool } from "../../src/pool/WorkerPool.ts"
 import { worker } from "../support/functions.ts"
+
+/** One who waits for a worker. */
+class Caller implements InLine<Caller> {
+  readonly name: string
+  before: Caller | undefined = undefined
+  after: Caller | undefined = undefined
+  isInLine = false
+
+  constructor(name: string) {
+    this.name = name
+  }
+}
 
 /**
  * A pool under a random history, and a second, simpler account of the same: who waits, who holds what, which starts
  * are under way. Every action of the pool is checked against that account.
  */
 class Model {
-  readonly pool: WorkerPool<number>
+  readonly pool: WorkerPool<Caller>
   max: number
   min: number
   maxQueued: number
@@ -19,9 +32,9 @@ class Model {
   now = 0
   #workers = 0
   #callers = 0
-  waiting: Array<number> = []
-  readonly overdue = new Set<number>()
-  readonly answered = new Set<number>()
+  waiting: Array<Caller> = []
+  readonly overdue = new Set<Caller>()
+  readonly answered = new Set<Caller>()
   readonly lent = new Map<string, { worker: Worker; epoch: number }>()
   readonly idle = new Map<string, { worker: Worker; epoch: number; since: number }>()
   readonly stopped = new Set<string>()
@@ -51,7 +64,7 @@ class Model {
   }
 
   /** Applies the pool's actions. `incoming` is the worker that the event brought, if any: lend it, keep it or stop it. */
-  apply(actions: ReadonlyArray<Action<number>>, incoming?: { worker: Worker; epoch: number }): void {
+  apply(actions: ReadonlyArray<Action<Caller>>, incoming?: { worker: Worker; epoch: number }): void {
     let left = incoming
     for (const action of actions) {
       switch (action._tag) {
@@ -93,7 +106,7 @@ class Model {
     this.check()
   }
 
-  #answer(waiter: number): void {
+  #answer(waiter: Caller): void {
     expect(this.answered.has(waiter), "a waiter is answered once").toBe(false)
     expect(this.waiting).toContain(waiter)
     this.waiting = this.waiting.filter((other) => other !== waiter)
@@ -137,7 +150,7 @@ class Model {
   }
 
   acquire(): void {
-    const caller = this.#callers++
+    const caller = new Caller(`c${this.#callers++}`)
     this.waiting.push(caller)
     this.apply(this.pool.acquire(caller))
   }
@@ -311,7 +324,7 @@ describe("WorkerPool", () => {
   const limits = { maxCapacity: 2, minCapacity: 0, maxQueued: 10, idleTimeoutMillis: 100, megabytes: 128 }
   const plenty = () => new Budget({ workers: 100, megabytes: 100_000 })
   const withIdle = (...ids: ReadonlyArray<string>) => {
-    const pool = new WorkerPool<string>({ ...limits, maxCapacity: ids.length }, plenty())
+    const pool = new WorkerPool<Caller>({ ...limits, maxCapacity: ids.length }, plenty())
     for (const id of ids) pool.adopt(worker(id), 0)
     return pool
   }
@@ -322,56 +335,61 @@ describe("WorkerPool", () => {
   })
 
   it("starts as many workers as there are waiters without one, not more", () => {
-    const pool = new WorkerPool<string>({ ...limits, maxCapacity: 10 }, plenty())
-    expect(pool.acquire("a")).toEqual([{ _tag: "Start", epoch: 0 }])
-    expect(pool.acquire("b")).toEqual([{ _tag: "Start", epoch: 0 }])
-    pool.leave("a")
-    expect(pool.acquire("c")).toEqual([])
+    const [a, b, c] = [new Caller("a"), new Caller("b"), new Caller("c")] as const
+    const pool = new WorkerPool<Caller>({ ...limits, maxCapacity: 10 }, plenty())
+    expect(pool.acquire(a)).toEqual([{ _tag: "Start", epoch: 0 }])
+    expect(pool.acquire(b)).toEqual([{ _tag: "Start", epoch: 0 }])
+    pool.leave(a)
+    expect(pool.acquire(c)).toEqual([])
   })
 
   it("keeps a start whose caller left", () => {
-    const pool = new WorkerPool<string>(limits, plenty())
-    pool.acquire("a")
-    pool.leave("a")
+    const a = new Caller("a")
+    const pool = new WorkerPool<Caller>(limits, plenty())
+    pool.acquire(a)
+    pool.leave(a)
     expect(pool.started(worker("w1"), 0, 0)).toEqual([])
     expect(pool.take()?.id).toBe("w1")
   })
 
   it("gives a freed worker to whoever waits, though a start is under way for it", () => {
+    const a = new Caller("a")
     const pool = withIdle("w1")
     const lent = pool.take()!
-    const both = new WorkerPool<string>(limits, plenty())
+    const both = new WorkerPool<Caller>(limits, plenty())
     both.adopt(lent, 0)
     both.take()
-    both.acquire("a")
-    expect(both.release(lent, 0)).toEqual([{ _tag: "Lend", waiter: "a", worker: lent }])
+    both.acquire(a)
+    expect(both.release(lent, 0)).toEqual([{ _tag: "Lend", waiter: a, worker: lent }])
   })
 
   it("lets a waiter whose time is up have the start that is under way for it", () => {
-    const pool = new WorkerPool<string>({ ...limits, maxCapacity: 1 }, plenty())
-    pool.acquire("a")
-    pool.acquire("b")
-    expect(pool.overdue("a")).toEqual([])
-    expect(pool.overdue("b")).toEqual([{ _tag: "Refuse", waiter: "b", refusal: { _tag: "TimedOut" } }])
-    expect(pool.started(worker("w1"), 0, 0)).toMatchObject([{ _tag: "Lend", waiter: "a" }])
+    const [a, b] = [new Caller("a"), new Caller("b")] as const
+    const pool = new WorkerPool<Caller>({ ...limits, maxCapacity: 1 }, plenty())
+    pool.acquire(a)
+    pool.acquire(b)
+    expect(pool.overdue(a)).toEqual([])
+    expect(pool.overdue(b)).toEqual([{ _tag: "Refuse", waiter: b, refusal: { _tag: "TimedOut" } }])
+    expect(pool.started(worker("w1"), 0, 0)).toMatchObject([{ _tag: "Lend", waiter: a }])
   })
 
   it("does not start again and again what nobody waits for and cannot start", () => {
-    const pool = new WorkerPool<string>({ ...limits, minCapacity: 1 }, plenty())
+    const pool = new WorkerPool<Caller>({ ...limits, minCapacity: 1 }, plenty())
     expect(pool.fill()).toHaveLength(1)
     expect(pool.startFailed(0, { reason: "Refused", detail: "no" })).toEqual([])
   })
 
   it("refuses a waiter whose time is up when what was started for it is more than there may be by now", () => {
-    const pool = new WorkerPool<string>(limits, plenty())
-    pool.acquire("a")
+    const [a, b] = [new Caller("a"), new Caller("b")] as const
+    const pool = new WorkerPool<Caller>(limits, plenty())
+    pool.acquire(a)
     pool.adopt(worker("w1"), 0)
-    pool.acquire("b")
+    pool.acquire(b)
     pool.resize({ ...limits, maxCapacity: 1 })
-    expect(pool.overdue("b")).toEqual([])
+    expect(pool.overdue(b)).toEqual([])
     expect(pool.started(worker("w2"), 0, 0)).toMatchObject([
       { _tag: "Stop", worker: { id: "w2" } },
-      { _tag: "Refuse", waiter: "b", refusal: { _tag: "TimedOut" } }
+      { _tag: "Refuse", waiter: b, refusal: { _tag: "TimedOut" } }
     ])
   })
 })
