@@ -7,14 +7,11 @@ export interface Door {
   readonly refuse: (address: string) => void
 }
 
-const none: ReadonlyArray<ByteStream> = []
-
 /** Lets one worker's connections in. Those that come before its address is known wait, unread. */
 export class AddressGate {
   readonly #door: Door
-  /** Few: a worker has one connection, or two. */
-  #open: ReadonlyArray<ByteStream> = none
-  #waiting: ReadonlyArray<ByteStream> = none
+  readonly #open = new Set<ByteStream>()
+  #waiting: Array<ByteStream> | undefined
   #admitted: string | undefined
 
   constructor(door: Door) {
@@ -22,19 +19,20 @@ export class AddressGate {
   }
 
   arrive(stream: ByteStream): void {
-    this.#open = [...this.#open, stream]
+    this.#open.add(stream)
     stream.user = { data: () => {}, ended: () => {}, closed: () => this.#forget(stream) }
     if (this.#admitted !== undefined) this.#check(stream, this.#admitted)
     else {
       stream.pause()
-      this.#waiting = [...this.#waiting, stream]
+      this.#waiting ??= []
+      this.#waiting.push(stream)
     }
   }
 
   admit(address: string): void {
     this.#admitted = address
-    for (const stream of this.#waiting) this.#check(stream, address)
-    this.#waiting = none
+    for (const stream of this.#waiting ?? []) this.#check(stream, address)
+    this.#waiting = undefined
   }
 
   close(): void {
@@ -42,7 +40,7 @@ export class AddressGate {
   }
 
   #forget(stream: ByteStream): void {
-    this.#open = this.#open.filter((other) => other !== stream)
+    this.#open.delete(stream)
   }
 
   #check(stream: ByteStream, admitted: string): void {
