@@ -55,11 +55,14 @@ const perWorker = async (isShort: boolean, times: number): Promise<Row> => {
   const ours: Array<number> = []
   for (let time = 0; time < times; time++) {
     const folder = smallWorkers("small", `      max_capacity: ${many}\n`)
-    const irori = await startIrori({ folder: folder.path, ...watched })
+    // As much as it takes, whatever there is: these workers need next to nothing of it.
+    const environment = { ...watched.environment, IRORI_MEMORY_BUDGET: String(many * 128) }
+    const irori = await startIrori({ folder: folder.path, ...watched, environment })
     try {
       const memoryOf = async (count: number) => {
-        const body = '{"sleep":2000}'
-        const call = () => fetch(irori.invokeUrl("small"), { method: "POST", body }).then((answer) => answer.text())
+        // Connections that are kept would be counted with the workers.
+        const asked = { method: "POST", body: '{"sleep":2000}', keepalive: false }
+        const call = () => fetch(irori.invokeUrl("small"), asked).then((answer) => answer.text())
         await Promise.all(Array.from({ length: count }, call))
         // Some may have been free again before the last was there.
         const workers = await gaugeOf(irori, "irori_pool_idle_workers", "small")
