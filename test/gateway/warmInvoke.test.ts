@@ -119,7 +119,8 @@ describe("a plain request goes the short way, and is answered as by the long one
     const [direct, routed] = [await ask(short, body, options), await ask(long, body, options)]
     expect([direct.isStarted, routed.isStarted]).toEqual([true, false])
     expect(shown(direct.response)).toEqual(shown(routed.response))
-    expect(direct.answer).toEqual(routed.answer)
+    // Megabytes take a matcher seconds.
+    expect(Buffer.compare(direct.answer, routed.answer)).toBe(0)
     expect(direct.log).toEqual(routed.log)
     expect(direct.log).toMatchObject([{ client_ip: "127.0.0.1" }])
   })
