@@ -10,6 +10,7 @@
 import { join } from "node:path"
 import process from "node:process"
 import { parseArgs } from "node:util"
+import { withoutBunsNode } from "../src/provision/findProgram.ts"
 import type { Scale } from "./Bench.ts"
 import { benches } from "./benches.ts"
 import { keep, sectionOf, table } from "./report.ts"
@@ -23,6 +24,9 @@ const { positionals, values } = parseArgs({
     out: { type: "string", default: join(import.meta.dirname, "results") }
   }
 })
+
+// `bun run` puts a `node` of its own first, which is Bun: what is beside Irori is to run on the same Node.js as its workers.
+process.env.PATH = withoutBunsNode(process.env.PATH ?? "")
 
 const names = benches.map(({ name }) => name)
 const stranger = positionals.find((name) => !names.includes(name))
