@@ -81,8 +81,8 @@ export const warmProxy = (
     const payload = orFault(() =>
       eventOf(callOf(incoming, exchange, found, options, Date.now()), found, body, {}, options)
     )
-    const invocation = invocationOf(found, exchange, payload ?? body, options)
     if (payload === undefined) return nothing
+    const invocation = invocationOf(found, exchange, payload, options)
     const abandon =
       payload.length > options.maxPayloadBytes
         ? undefined
