@@ -9,6 +9,7 @@ import { FunctionRegistry } from "../../src/registry/FunctionRegistry.ts"
 import { RouteTable } from "../../src/routing/RouteTable.ts"
 import type { DirectServices } from "./DirectCall.ts"
 import { accessLog } from "./exchange.ts"
+import { mayBeFunctionUrl } from "./functionUrlTarget.ts"
 import type { GatewayOptions } from "./index.ts"
 import { isOwnPath } from "./paths.ts"
 import { warmInvoke } from "./warmInvoke.ts"
@@ -36,7 +37,8 @@ export const direct = Effect.fnUntraced(function* (
   const isOwn = (path: string) => own.has(firstSegment(path)) || isOwnPath(path, options)
   const invoked = warmInvoke(services, options)
   const proxied = warmProxy(services, table, isOwn, options)
-  const answer: Direct = (head) => invoked(head) ?? proxied(head)
+  // Function URLs come before everything else, and any path may be one's.
+  const answer: Direct = (head) => (mayBeFunctionUrl(head) ? undefined : (invoked(head) ?? proxied(head)))
   return answer
 })
 

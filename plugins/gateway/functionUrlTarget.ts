@@ -3,6 +3,7 @@
  * path that begins with `/lambda-url/<id>`.
  */
 import { rawOf } from "../../src/http/RawRequest.ts"
+import type { RequestHead } from "../../src/http/requestHead.ts"
 
 export interface FunctionUrlTarget {
   /** As it was asked for; there may be no such URL. */
@@ -20,9 +21,18 @@ export interface FunctionUrlTarget {
   readonly rawQuery: string
 }
 
+const mark = /lambda-url/i
+
+/**
+ * Whether a request may be for one, as its head is written: rather too often than too seldom, since a host is still to be
+ * decoded where it has a `%`.
+ */
+export const mayBeFunctionUrl = ({ host, target }: Pick<RequestHead, "host" | "target">): boolean =>
+  mark.test(host) || host.includes("%") || mark.test(target)
+
 /** Undefined for a request to anything else. */
 export const functionUrlTarget = (request: Request): FunctionUrlTarget | undefined => {
-  if (!/lambda-url/i.test(request.url)) return undefined
+  if (!mark.test(request.url)) return undefined
   const [, authority = ""] = /^[a-z]+:\/\/([^/?]*)/i.exec(request.url) ?? []
   const [host = "", port] = authority.toLowerCase().split(":")
   const { sentTarget, target } = rawOf(request)

@@ -78,7 +78,7 @@ interface Plain {
 
 /** What a plain request is for; undefined of any other. */
 const plainOf = (head: RequestHead, options: GatewayOptions): Plain | undefined => {
-  const { framing, host, method, target } = head
+  const { framing, method, target } = head
   if (method !== "POST" || !target.startsWith(before) || !target.endsWith(after)) return undefined
   const name = target.slice(before.length, -after.length)
   if (!plainName.test(name)) return undefined
@@ -89,8 +89,6 @@ const plainOf = (head: RequestHead, options: GatewayOptions): Plain | undefined 
   if (framing === "chunked" || framing === 0 || framing > maxBytes) return undefined
   if ((fieldOf(head, "x-amz-log-type") ?? "None") !== "None") return undefined
   if (fieldOf(head, "x-amz-client-context") !== undefined) return undefined
-  // The host may be a function URL's, whose paths are all its own.
-  if (host.includes("lambda-url")) return undefined
   const { apiKey } = options
   if (apiKey !== undefined && refuseCaller(headerValues(head), target, apiKey) !== undefined) return undefined
   return { functionName: FunctionName.make(name), isEvent }

@@ -118,14 +118,12 @@ export const warmProxy = (
 const nothing = () => {}
 
 /** Whether a path is read alike by everybody: one with dots is another path where it is normalised. */
-const isPlain = ({ fields, framing, host, method }: RequestHead, path: string): boolean =>
+const isPlain = ({ fields, framing, method }: RequestHead, path: string): boolean =>
   method !== "HEAD" &&
   method !== "OPTIONS" &&
   framing !== "chunked" &&
   framing <= maxBodyBytes &&
   headerBytes(fields) <= maxHeaderBytes &&
-  // A function URL's host, whose paths are all its own.
-  !host.includes("lambda-url") &&
   !oddPath.test(path) &&
   isReadable(path)
 

@@ -153,7 +153,8 @@ describe("any other request goes the long way", () => {
     ["no key", "{}", { headers: { "x-api-key": "" } }],
     ["a wrong key", "{}", { headers: { "x-api-key": "guess" } }],
     ["another method", "{}", { method: "PUT" }],
-    ["a host with paths of its own", "{}", { headers: { host: "abc.lambda-url.us-east-1.localhost" } }]
+    ["a host with paths of its own", "{}", { headers: { host: "abc.lambda-url.us-east-1.localhost" } }],
+    ["such a host in capitals", "{}", { headers: { host: "ABC.LAMBDA-URL.us-east-1.localhost" } }]
   ])("%s", async (_, body, options) => {
     const [direct, routed] = [await ask(short, body, options), await ask(long, body, options)]
     expect(direct.isStarted).toBe(false)

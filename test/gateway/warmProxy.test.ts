@@ -327,6 +327,10 @@ describe("any other request goes the long way", () => {
     ["Lambda's API", "/2015-03-31/functions/hello/invocations", { method: "POST", body: "{}" }],
     ["the token of a stranger", "/irori/reload", { method: "POST" }],
     ["a function URL's host", "/a", { headers: ["Host: abc.lambda-url.us-east-1.localhost"] }],
+    ["a function URL's host in capitals", "/a", { headers: ["Host: ABC.LAMBDA-URL.us-east-1.localhost"] }],
+    ["a function URL's host, encoded", "/a", { headers: ["Host: abc.lambda%2Durl.us-east-1.localhost"] }],
+    ["a function URL's path", "/lambda-url/abc", {}],
+    ["a path of a function URL's", "/lambda-url/abc/a?b", {}],
     ["another function", "/other", {}],
     [
       "a body in chunks",
