@@ -40,7 +40,7 @@ type DirectOf = (
   routes: ReadonlyArray<{ readonly path: string }>
 ) => Effect.Effect<Direct | undefined, never, Scope.Scope>
 
-const noDirect: DirectOf = () => Effect.void as Effect.Effect<undefined>
+const noDirect: DirectOf = () => Effect.succeed(undefined)
 
 /** The runtime and the app of a role. Each is built once; the runtime ends with the scope. */
 const compose = Effect.fnUntraced(function* (settings: Settings, state: StateFolder) {

@@ -21,6 +21,8 @@ export type EventOptions = Pick<GatewayOptions, "owner" | "proxies">
 export const maxBodyBytes = 10 * 1024 * 1024
 export const maxHeaderBytes = 10_240
 
+const noBytes = new Uint8Array()
+
 export interface Incoming {
   readonly method: string
   /** As in the header; may have a port. */
@@ -67,7 +69,7 @@ export const callOf = (
       rawPath: found.path,
       rawQuery: incoming.query,
       headers: fields,
-      body: new Uint8Array()
+      body: noBytes
     },
     stagePath: stagePathOf(incoming, found),
     domainName: incoming.host.replace(/:\d+$/, ""),

@@ -139,10 +139,7 @@ export class ClientConnection implements ByteStreamUser, MessageSink<RequestFiel
   /** A head may not take for ever, though it comes byte by byte. */
   #watchHead(): void {
     if (this.#exchange !== undefined || this.#reader.drained || this.#isEnding) this.#headIsDone()
-    else
-      this.#headDeadline ??= this.#options.deadlines.set(this.#patience.headMillis, {
-        timeIsUp: () => this.#refuse(408)
-      })
+    else this.#headDeadline ??= this.#options.deadlines.set(this.#patience.headMillis, () => this.#refuse(408))
   }
 
   #headIsDone(): void {

@@ -20,12 +20,12 @@ export class ClientExchange implements PlainRequest, DirectReply {
   /** Whoever may answer it without a `Request`, and gets its whole body; until it is handed over. */
   direct: DirectAnswer | undefined
   /** Called when the client leaves before it has the answer. */
-  onLeave: (() => void) | undefined
+  onLeave: (() => void) | undefined = undefined
   /** What has come of the body before the request was handed over. */
   readonly held: WholeBody
   bodyBytes = 0
   /** Of a body that was still to come then. */
-  bodyToCome: ReadableStreamDefaultController<Uint8Array> | undefined
+  bodyToCome: ReadableStreamDefaultController<Uint8Array> | undefined = undefined
   /** Nobody wants the body, or what is left of it. */
   ignoresBody: boolean
   isHandedOver = false
@@ -39,9 +39,7 @@ export class ClientExchange implements PlainRequest, DirectReply {
     this.head = head
     this.#owner = owner
     this.direct = direct?.(head)
-    this.onLeave = undefined
     this.held = new WholeBody(typeof head.framing === "number" ? head.framing : undefined)
-    this.bodyToCome = undefined
     // `Request` knows no body of these.
     this.ignoresBody = head.method === "GET" || head.method === "HEAD"
     this.isLast = !head.keepsAlive
