@@ -226,10 +226,11 @@ const containerRows = async (scale: Scale, code: string): Promise<ReadonlyArray<
     ours.close
   )
   const pools = () =>
-    PoolManager.layer({ budget: { workers: 1000, megabytes: 1_000_000 }, leaveRunning: false }).pipe(
-      Layer.provide(LocalProvisionClient.layer),
-      Layer.provide(dockerLayer(newInstance(), { baseImages }))
-    )
+    PoolManager.layer({
+      budget: { workers: 1000, megabytes: 1_000_000 },
+      leaveRunning: false,
+      refusesOverload: true
+    }).pipe(Layer.provide(LocalProvisionClient.layer), Layer.provide(dockerLayer(newInstance(), { baseImages })))
   // The engine's best is looked for once, with fewer.
   let best = { atOnce: 2, millis: Number.POSITIVE_INFINITY }
   for (const atOnce of scale.isShort ? [2] : [1, 2, 3, 4, 8]) {

@@ -61,7 +61,11 @@ export const simulate = async (
       concurrencyGate(100_000)
     ]),
     Layer.provideMerge(
-      PoolManager.layer({ budget: { workers: 100_000, megabytes: Number.MAX_SAFE_INTEGER }, leaveRunning: true })
+      PoolManager.layer({
+        budget: { workers: 100_000, megabytes: Number.MAX_SAFE_INTEGER },
+        leaveRunning: true,
+        refusesOverload: true
+      })
     ),
     Layer.provide(machine)
   )

@@ -141,6 +141,11 @@ const settings = Config.all({
   acquireTimeout: Seconds("POOL_ACQUIRE_TIMEOUT", 30),
   /** Callers of one function that wait at once; one more is refused at once with 429. */
   maxQueued: Whole("IRORI_MAX_QUEUED", 1000, 0),
+  /**
+   * Whether all but a few are refused at once while callers of a function come faster than they can be served, and have
+   * for a while: for three turns of its workers, 0.3 s at least. Without, they wait until the queue is full.
+   */
+  refusesOverload: Config.Boolean("IRORI_REFUSE_OVERLOAD").pipe(Config.withDefault(true)),
   /** Workers idle for so long are removed, unless the function says otherwise. */
   idleTimeout: Seconds("GATEWAY_IDLE_TIMEOUT_SECONDS", 300),
   /** Workers at once, of all functions together. Above it the coldest idle one makes room, or callers wait. */

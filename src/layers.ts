@@ -139,6 +139,7 @@ const pools = (settings: Settings) =>
   PoolManager.layer({
     budget: { workers: settings.maxWorkers, megabytes: settings.memoryBudget },
     leaveRunning: settings.role === "gateway",
+    refusesOverload: settings.refusesOverload,
     ...(settings.pauseIdle ? { pauseAfter: settings.pauseAfter } : {}),
     ...(settings.maxSpares > 0 || settings.adaptiveKeepAlive ? { warmth: warmth(settings) } : {})
   })

@@ -44,6 +44,8 @@ export interface PoolOptions {
   readonly budget: Room
   /** Whether workers outlive this layer, for the next process to adopt. Lent ones are removed in any case. */
   readonly leaveRunning: boolean
+  /** Whether a function's callers are refused, but for a few, while they come faster than they can be served. */
+  readonly refusesOverload: boolean
   /** Idle workers are paused when they have been idle for so long; absent: never. */
   readonly pauseAfter?: Duration.Duration
   /** What is learned of each function's callers; absent: nothing. */
@@ -121,7 +123,7 @@ const make = Effect.fnUntraced(function* (options: PoolOptions) {
     const key = keyOf(config.name, config.version)
     const entry = entries.get(key)
     if (entry === undefined) {
-      const pool = new WorkerPool<Waiter>(limitsOf(config), budget)
+      const pool = new WorkerPool<Waiter>(limitsOf(config, options), budget)
       const warmth = options.warmth === undefined ? undefined : new Warmth(options.warmth)
       const queue: Queue = {
         overdue: (waiter) => perform(created, pool.overdue(waiter)),
@@ -141,7 +143,10 @@ const make = Effect.fnUntraced(function* (options: PoolOptions) {
       // Where a worker would be made of the same, those there are will do.
       const same = fingerprint(before) === fingerprint(config)
       if (!same) entry.startFailure = undefined
-      perform(entry, same ? entry.pool.resize(limitsOf(config)) : entry.pool.configure(limitsOf(config)))
+      perform(
+        entry,
+        same ? entry.pool.resize(limitsOf(config, options)) : entry.pool.configure(limitsOf(config, options))
+      )
     }
     return entry
   }
@@ -167,6 +172,14 @@ const make = Effect.fnUntraced(function* (options: PoolOptions) {
                 budget.left(action.megabytes)
                 feed()
               })
+            )
+          )
+          break
+        case "Overload":
+          begin(
+            Effect.logWarning(
+              `'${entry.config.name}' is called faster than it can be served: ${action.waiting} callers wait, and most are ` +
+                "refused until that has passed"
             )
           )
           break
@@ -273,7 +286,7 @@ const make = Effect.fnUntraced(function* (options: PoolOptions) {
       return nothingToLeave
     }
     const waiter = new WaitingBorrower(borrower, entry.queue)
-    perform(entry, entry.pool.acquire(waiter))
+    perform(entry, entry.pool.acquire(waiter, now()))
     if (!waiter.isWaiting) return nothingToLeave
     waiter.limit = deadlines.set(Duration.toMillis(entry.config.acquireTimeout), waiter)
     return waiter
@@ -312,7 +325,7 @@ const make = Effect.fnUntraced(function* (options: PoolOptions) {
 
   const wait = Effect.fnUntraced(function* (entry: Entry) {
     const waiter = new WaitingFiber()
-    perform(entry, entry.pool.acquire(waiter))
+    perform(entry, entry.pool.acquire(waiter, now()))
     return yield* waiter.answer.pipe(
       Effect.timeoutOrElse({
         duration: entry.config.acquireTimeout,
@@ -430,10 +443,11 @@ const make = Effect.fnUntraced(function* (options: PoolOptions) {
 
 const keyOf = (name: FunctionName, version: string): string => `${name}:${version}`
 
-const limitsOf = (config: FunctionConfig): PoolLimits => ({
+const limitsOf = (config: FunctionConfig, { refusesOverload }: PoolOptions): PoolLimits => ({
   maxCapacity: config.maxCapacity,
   minCapacity: Math.min(config.minCapacity, config.maxCapacity),
   maxQueued: config.maxQueued,
+  refusesOverload,
   idleTimeoutMillis: Duration.toMillis(config.idleTimeout),
   megabytes: config.memoryMegabytes
 })

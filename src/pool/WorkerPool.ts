@@ -11,12 +11,15 @@
 import { type InLine, Line } from "../domain/Line.ts"
 import type { StartFailure, Worker, WorkerId } from "../domain/Worker.ts"
 import type { Budget } from "./Budget.ts"
+import { Overload } from "./Overload.ts"
 
 /** The part of a function's settings that the pool goes by. */
 export interface PoolLimits {
   readonly maxCapacity: number
   readonly minCapacity: number
   readonly maxQueued: number
+  /** Whether all but a few are refused while callers come faster than they can be served, and have for a while. */
+  readonly refusesOverload: boolean
   readonly idleTimeoutMillis: number
   /** What one worker takes of the budget. */
   readonly megabytes: number
@@ -34,6 +37,8 @@ export type Action<W> =
   | { readonly _tag: "Start"; readonly epoch: number }
   /** Remove a worker, and then give its room in the budget back. */
   | { readonly _tag: "Stop"; readonly worker: Worker; readonly megabytes: number }
+  /** Callers come faster than they can be served: most are refused from here on, until that has passed. */
+  | { readonly _tag: "Overload"; readonly waiting: number }
 
 interface Held {
   readonly worker: Worker
@@ -62,6 +67,7 @@ export class WorkerPool<W extends InLine<W>> {
   readonly #waiters = new Line<W>()
   /** Those of them whose time is up. */
   readonly #overdue = new Set<W>()
+  readonly #overload = new Overload()
 
   constructor(limits: PoolLimits, budget: Budget) {
     this.#limits = limits
@@ -82,16 +88,20 @@ export class WorkerPool<W extends InLine<W>> {
   }
 
   /** Someone needs a worker. */
-  acquire(waiter: W): Array<Action<W>> {
+  acquire(waiter: W, nowMillis: number): Array<Action<W>> {
     if (this.#closed) return [{ _tag: "Refuse", waiter, refusal: { _tag: "Closed" } }]
     const idle = this.take()
     if (idle !== undefined) return [{ _tag: "Lend", waiter, worker: idle }, ...this.#starts()]
     this.#waiters.add(waiter)
     const starts = this.#starts()
     // Only those are queued for whom no start is under way.
-    if (this.#waiters.size - this.#startingNow() <= this.#limits.maxQueued) return starts
+    if (this.#waiters.size - this.#startingNow() <= this.#places(nowMillis)) {
+      this.#overload.waits(this.#waiters.size, nowMillis)
+      return starts
+    }
+    this.#overload.refused(nowMillis)
     this.#dequeue(waiter)
-    return [...starts, { _tag: "Refuse", waiter, refusal: { _tag: "QueueFull" } }]
+    return [...starts, queueFull(waiter)]
   }
 
   /** A waiter's time is up. It is refused, unless a start under way is for it: then it gets what comes of that. */
@@ -268,7 +278,7 @@ export class WorkerPool<W extends InLine<W>> {
     }
     this.#dequeue(waiter)
     this.#lent.set(held.worker.id, held)
-    return [{ _tag: "Lend", waiter, worker: held.worker }, ...this.#refuseOverdue()]
+    return [{ _tag: "Lend", waiter, worker: held.worker }, ...this.#refuseOverdue(), ...this.#refuseOverload(nowMillis)]
   }
 
   /** As many starts as are wanted, and as there is room for here and in the budget. */
@@ -322,11 +332,30 @@ export class WorkerPool<W extends InLine<W>> {
     return refused
   }
 
+  /** How many may be queued. */
+  #places(nowMillis: number): number {
+    const { maxQueued } = this.#limits
+    return this.#overload.isOn(nowMillis) ? Math.min(maxQueued, Overload.room(this.#lent.size)) : maxQueued
+  }
+
+  /** Once callers have come faster than they are served for long enough, those go too who came last. */
+  #refuseOverload(nowMillis: number): Array<Action<W>> {
+    if (!this.#limits.refusesOverload) return []
+    if (this.starting > 0) this.#overload.unknown()
+    if (!this.#overload.served(this.#waiters.size, this.#lent.size, nowMillis)) return []
+    const waiting = [...this.#waiters]
+    const surplus = waiting.slice(Overload.room(this.#lent.size))
+    for (const waiter of surplus) this.#dequeue(waiter)
+    return [{ _tag: "Overload", waiting: waiting.length }, ...surplus.map(queueFull)]
+  }
+
   #dequeue(waiter: W): boolean {
     if (this.#overdue.size > 0) this.#overdue.delete(waiter)
     return this.#waiters.delete(waiter)
   }
 }
+
+const queueFull = <W>(waiter: W): Action<W> => ({ _tag: "Refuse", waiter, refusal: { _tag: "QueueFull" } })
 
 const stop = ({
   worker,

@@ -99,6 +99,7 @@ const world = () => {
       PoolManager.layer({
         budget: { workers: 4, megabytes: 4096 },
         leaveRunning: false,
+        refusesOverload: true,
         pauseAfter: Duration.seconds(10)
       })
     ),

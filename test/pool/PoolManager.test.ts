@@ -1,5 +1,5 @@
 import { it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Fiber, Layer } from "effect"
+import { Deferred, Duration, Effect, Exit, Fiber, Layer, Logger } from "effect"
 import { TestClock } from "effect/testing"
 import { describe, expect } from "vitest"
 import type { FunctionConfig } from "../../src/domain/FunctionConfig.ts"
@@ -46,7 +46,9 @@ const pool = (options: Given = {}) => {
   })
   return {
     log,
-    layer: PoolManager.layer({ budget, leaveRunning: false, ...options.settings }).pipe(Layer.provide(client))
+    layer: PoolManager.layer({ budget, leaveRunning: false, refusesOverload: true, ...options.settings }).pipe(
+      Layer.provide(client)
+    )
   }
 }
 
@@ -117,6 +119,28 @@ describe("PoolManager", () => {
       yield* fork(acquire(config))
       expect(yield* Effect.flip(acquire(config))).toMatchObject({ _tag: "NoCapacity", reason: "QueueFull" })
     }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("refuses most callers, and says so once, when they come faster than they can be served", () => {
+    const { layer } = pool()
+    const config = functionConfig({ maxCapacity: 1, maxQueued: 1000 })
+    const lines: Array<string> = []
+    const logger = Logger.layer([Logger.make(({ message }) => void lines.push(String(message)))])
+    return Effect.gen(function* () {
+      const call = Effect.acquireUseRelease(acquire(config), () => Effect.sleep("50 millis"), release)
+      const callers: Array<Fiber.Fiber<void, unknown>> = []
+      for (let millis = 0; millis < 2000; millis += 5) {
+        callers.push(yield* fork(call))
+        yield* TestClock.adjust("5 millis")
+      }
+      yield* TestClock.adjust("100 millis")
+      const ends = yield* Fiber.awaitAll(callers)
+      expect(ends.filter(Exit.isSuccess).length, "twenty a second").toBeGreaterThanOrEqual(39)
+      expect(ends.slice(200).filter(Exit.isFailure).length).toBeGreaterThan(170)
+      expect(lines).toEqual([
+        expect.stringMatching(/^'hello' is called faster than it can be served: \d+ callers wait/)
+      ])
+    }).pipe(Effect.provide(layer), Effect.provide(logger))
   })
 
   it.effect("starts another worker for a waiter when one is evicted, and removes that one", () => {

@@ -58,6 +58,7 @@ class Model {
       maxCapacity: this.max,
       minCapacity: this.min,
       maxQueued: this.maxQueued,
+      refusesOverload: true,
       idleTimeoutMillis: 100,
       megabytes: 100
     }
@@ -152,7 +153,7 @@ class Model {
   acquire(): void {
     const caller = new Caller(`c${this.#callers++}`)
     this.waiting.push(caller)
-    this.apply(this.pool.acquire(caller))
+    this.apply(this.pool.acquire(caller, this.now))
   }
 
   start(epoch: number): { worker: Worker; epoch: number } {
@@ -321,7 +322,14 @@ describe("WorkerPool", () => {
     )
   })
 
-  const limits = { maxCapacity: 2, minCapacity: 0, maxQueued: 10, idleTimeoutMillis: 100, megabytes: 128 }
+  const limits = {
+    maxCapacity: 2,
+    minCapacity: 0,
+    maxQueued: 10,
+    refusesOverload: true,
+    idleTimeoutMillis: 100,
+    megabytes: 128
+  }
   const plenty = () => new Budget({ workers: 100, megabytes: 100_000 })
   const withIdle = (...ids: ReadonlyArray<string>) => {
     const pool = new WorkerPool<Caller>({ ...limits, maxCapacity: ids.length }, plenty())
@@ -337,16 +345,16 @@ describe("WorkerPool", () => {
   it("starts as many workers as there are waiters without one, not more", () => {
     const [a, b, c] = [new Caller("a"), new Caller("b"), new Caller("c")] as const
     const pool = new WorkerPool<Caller>({ ...limits, maxCapacity: 10 }, plenty())
-    expect(pool.acquire(a)).toEqual([{ _tag: "Start", epoch: 0 }])
-    expect(pool.acquire(b)).toEqual([{ _tag: "Start", epoch: 0 }])
+    expect(pool.acquire(a, 0)).toEqual([{ _tag: "Start", epoch: 0 }])
+    expect(pool.acquire(b, 0)).toEqual([{ _tag: "Start", epoch: 0 }])
     pool.leave(a)
-    expect(pool.acquire(c)).toEqual([])
+    expect(pool.acquire(c, 0)).toEqual([])
   })
 
   it("keeps a start whose caller left", () => {
     const a = new Caller("a")
     const pool = new WorkerPool<Caller>(limits, plenty())
-    pool.acquire(a)
+    pool.acquire(a, 0)
     pool.leave(a)
     expect(pool.started(worker("w1"), 0, 0)).toEqual([])
     expect(pool.take()?.id).toBe("w1")
@@ -359,15 +367,15 @@ describe("WorkerPool", () => {
     const both = new WorkerPool<Caller>(limits, plenty())
     both.adopt(lent, 0)
     both.take()
-    both.acquire(a)
+    both.acquire(a, 0)
     expect(both.release(lent, 0)).toEqual([{ _tag: "Lend", waiter: a, worker: lent }])
   })
 
   it("lets a waiter whose time is up have the start that is under way for it", () => {
     const [a, b] = [new Caller("a"), new Caller("b")] as const
     const pool = new WorkerPool<Caller>({ ...limits, maxCapacity: 1 }, plenty())
-    pool.acquire(a)
-    pool.acquire(b)
+    pool.acquire(a, 0)
+    pool.acquire(b, 0)
     expect(pool.overdue(a)).toEqual([])
     expect(pool.overdue(b)).toEqual([{ _tag: "Refuse", waiter: b, refusal: { _tag: "TimedOut" } }])
     expect(pool.started(worker("w1"), 0, 0)).toMatchObject([{ _tag: "Lend", waiter: a }])
@@ -382,9 +390,9 @@ describe("WorkerPool", () => {
   it("refuses a waiter whose time is up when what was started for it is more than there may be by now", () => {
     const [a, b] = [new Caller("a"), new Caller("b")] as const
     const pool = new WorkerPool<Caller>(limits, plenty())
-    pool.acquire(a)
+    pool.acquire(a, 0)
     pool.adopt(worker("w1"), 0)
-    pool.acquire(b)
+    pool.acquire(b, 0)
     pool.resize({ ...limits, maxCapacity: 1 })
     expect(pool.overdue(b)).toEqual([])
     expect(pool.started(worker("w2"), 0, 0)).toMatchObject([
