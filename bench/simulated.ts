@@ -95,5 +95,31 @@ export const simulate = async (
   }
 }
 
+/** The same with nothing around it: one worker, and a queue before it. */
+export const bareQueue = (): Pick<Simulated, "configs" | "invoke" | "close"> => {
+  const waiting: Array<() => void> = []
+  let isBusy = false
+  const run = (resolve: () => void) => {
+    isBusy = true
+    queueMicrotask(() => {
+      isBusy = false
+      const next = waiting.shift()
+      if (next !== undefined) run(next)
+      resolve()
+    })
+  }
+  return {
+    configs: configsOf(1),
+    invoke: (functionName) =>
+      new Promise((resolve) => {
+        const event = invocation({ functionName })
+        const call = () => resolve(void event)
+        if (isBusy) waiting.push(call)
+        else run(call)
+      }),
+    close: async () => {}
+  }
+}
+
 export const configsOf = (count: number, settings: Parameters<typeof functionConfig>[0] = {}) =>
   Array.from({ length: count }, (_, index) => functionConfig({ name: nameOf(index), ...settings }))
