@@ -134,8 +134,21 @@ const suite = (name: string, program: string | undefined) =>
           logGroupName: "/aws/lambda/hello",
           logStreamName: expect.stringMatching(/^\d{4}\/\d\d\/\d\d\/\[\$LATEST\][0-9a-f]{32}$/)
         })
-        expect(body.keys).not.toContain("clientContext")
-        expect(body.keys).toContain("identity")
+        expect(body.keys).toEqual([
+          "callbackWaitsForEmptyEventLoop",
+          "functionVersion",
+          "functionName",
+          "memoryLimitInMB",
+          "logGroupName",
+          "logStreamName",
+          "identity",
+          "invokedFunctionArn",
+          "awsRequestId",
+          "getRemainingTimeInMillis",
+          "succeed",
+          "fail",
+          "done"
+        ])
         expect(body.remaining).toBeGreaterThan(0)
         expect(body.remaining).toBeLessThanOrEqual(2500)
         const clientContext = JSON.stringify({ custom: { word: "héllo\n" } })
@@ -440,6 +453,22 @@ describe("nodejs24.x", () => {
         )
       )
       expect(failure).toMatchObject({ reason: "InitError", errorType: "Runtime.CallbackHandlerDeprecated" })
+    }))
+
+  test("has a context without callbacks", () =>
+    Effect.gen(function* () {
+      const code = "export const handler = async (event, context) => Object.keys(context)"
+      expect((yield* answer(yield* start({ "index.mjs": code }, "index.handler"))).body).toEqual([
+        "functionVersion",
+        "functionName",
+        "memoryLimitInMB",
+        "logGroupName",
+        "logStreamName",
+        "identity",
+        "invokedFunctionArn",
+        "awsRequestId",
+        "getRemainingTimeInMillis"
+      ])
     }))
 
   test("answers with what a handler returns without a promise", () =>

@@ -2,6 +2,7 @@
  * Runs a Lambda function for Node.js: the program of a worker. Runs on Node.js 18 and later and on Bun, without
  * packages. Fetches events from the Runtime API one after another and posts what became of them.
  */
+import { fieldOf } from "./AnswerReader.mjs"
 import { logAs, logError, patchConsole } from "./console.mjs"
 import { contextOf } from "./context.mjs"
 import { UnhandledPromiseRejection } from "./errors.mjs"
@@ -35,24 +36,27 @@ const setTraceId = (traceId) => {
   else process.env._X_AMZN_TRACE_ID = traceId
 }
 
+const requestIdOf = fieldOf("lambda-runtime-aws-request-id")
+const traceIdOf = fieldOf("lambda-runtime-trace-id")
+
 const serve = async (handler, callbacks) => {
   const streaming = isStreaming(handler)
   under = { way: "next" }
-  let { headers, body } = await client.next()
+  let { head, body } = await client.next()
   for (;;) {
-    const requestId = headers["lambda-runtime-aws-request-id"]
+    const requestId = requestIdOf(head)
     under = { way: "event", requestId }
     logAs(requestId)
-    setTraceId(headers["lambda-runtime-trace-id"])
+    setTraceId(traceIdOf(head))
     client.release()
     const event = JSON.parse(body)
     const answer = streaming
-      ? await runStreaming(handler, event, contextOf(headers), new ResponseStream(client, requestId, handler))
-      : await runBuffered(handler, event, contextOf(headers), callbacks)
+      ? await runStreaming(handler, event, contextOf(head), new ResponseStream(client, requestId, handler))
+      : await runBuffered(handler, event, contextOf(head), callbacks)
     // An uncaught error has ended the event already, and is ending the process.
     if (under.way === "end") return
     under = { way: "next" }
-    ;({ headers, body } = await client.settle(requestId, answer))
+    ;({ head, body } = await client.settle(requestId, answer))
   }
 }
 

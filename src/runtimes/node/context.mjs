@@ -1,22 +1,28 @@
-/** The second argument of a handler, from the headers of its event and the worker's environment. */
+/** What every handler gets as its context, from the head of its event and the worker's environment. */
+import { fieldOf } from "./AnswerReader.mjs"
+
+const requestIdOf = fieldOf("lambda-runtime-aws-request-id")
+const functionArnOf = fieldOf("lambda-runtime-invoked-function-arn")
+const deadlineOf = fieldOf("lambda-runtime-deadline-ms")
+const clientContextOf = fieldOf("lambda-runtime-client-context")
+const identityOf = fieldOf("lambda-runtime-cognito-identity")
 
 const json = (text) => (text === undefined ? undefined : JSON.parse(text))
 
-export const contextOf = (headers) => {
+export const contextOf = (head) => {
   const { env } = process
-  const deadline = Number(headers["lambda-runtime-deadline-ms"])
-  const clientContext = json(headers["lambda-runtime-client-context"])
+  const deadline = Number(deadlineOf(head))
+  const clientContext = json(clientContextOf(head))
   return {
-    callbackWaitsForEmptyEventLoop: true,
     functionVersion: env.AWS_LAMBDA_FUNCTION_VERSION,
     functionName: env.AWS_LAMBDA_FUNCTION_NAME,
     memoryLimitInMB: env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE,
     logGroupName: env.AWS_LAMBDA_LOG_GROUP_NAME,
     logStreamName: env.AWS_LAMBDA_LOG_STREAM_NAME,
     ...(clientContext === undefined ? {} : { clientContext }),
-    identity: json(headers["lambda-runtime-cognito-identity"]),
-    invokedFunctionArn: headers["lambda-runtime-invoked-function-arn"],
-    awsRequestId: headers["lambda-runtime-aws-request-id"],
+    identity: json(identityOf(head)),
+    invokedFunctionArn: functionArnOf(head),
+    awsRequestId: requestIdOf(head),
     getRemainingTimeInMillis: () => deadline - Date.now()
   }
 }

@@ -28,7 +28,7 @@ const failed = (error) => {
   return failure(error)
 }
 
-/** The whole answer of a handler, once it has ended. The context gets `succeed`, `fail` and `done`. */
+/** The whole answer of a handler, once it has ended. */
 export const runBuffered = (handler, event, context, callbacks) =>
   new Promise((resolve) => {
     let ended = false
@@ -43,9 +43,7 @@ export const runBuffered = (handler, event, context, callbacks) =>
     let promised = false
     onEmptyLoop = () => (promised || !callbacks ? fail(neverSettled()) : succeed(null))
     try {
-      const returned = callbacks
-        ? handler(event, withCallbacks(context, succeed, fail), callbackOf(context, succeed, fail))
-        : handler(event, withoutCallbacks(context))
+      const returned = callbacks ? callWithCallbacks(handler, event, context, succeed, fail) : handler(event, context)
       promised = typeof returned?.then === "function"
       if (promised) returned.then(succeed, fail)
       else if (!callbacks) succeed(returned)
@@ -77,7 +75,7 @@ export const runStreaming = (handler, event, context, stream) =>
     stream.on("error", (error) => fail(error))
     onEmptyLoop = () => fail(isDone ? neverEnded() : neverSettled())
     try {
-      const returned = handler(event, stream, withoutCallbacks(context))
+      const returned = handler(event, stream, context)
       if (typeof returned?.then !== "function") throw new Error("Streaming does not support non-async handlers.")
       returned.then((value) => {
         isDone = true
@@ -101,16 +99,16 @@ const callbackOf = (context, succeed, fail) => {
   }
 }
 
-const withCallbacks = (context, succeed, fail) =>
-  Object.assign(context, {
+/** Calls a handler that may answer by its callback, or by `succeed`, `fail` and `done` of its context. */
+const callWithCallbacks = (handler, event, shared, succeed, fail) => {
+  const context = {
+    callbackWaitsForEmptyEventLoop: true,
+    ...shared,
     succeed,
     fail,
     done: (error, result) => (error === undefined || error === null ? succeed(result) : fail(error))
-  })
-
-const withoutCallbacks = (context) => {
-  delete context.callbackWaitsForEmptyEventLoop
-  return context
+  }
+  return handler(event, context, callbackOf(context, succeed, fail))
 }
 
 const neverSettled = () =>
