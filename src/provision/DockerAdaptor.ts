@@ -22,6 +22,7 @@ import { DockerWorkers } from "./DockerWorkers.ts"
 import { gatewayOf, type ImageSettings, settingsOf } from "./dockerAnswers.ts"
 import { defaultDockerHost, dockerEndpoint } from "./dockerEndpoint.ts"
 import { bytesOf, jsonLines, linesOf } from "./dockerStreams.ts"
+import { loadDockerode } from "./loadDockerode.ts"
 import { readWholeAnswers } from "./wholeAnswers.ts"
 
 export interface DockerOptions {
@@ -400,15 +401,15 @@ export class DockerAdaptor extends Context.Service<
 }
 
 /**
- * A client for the engine, or why there cannot be one. Every setting is given, since dockerode takes those that are
- * not from the environment: there, `DOCKER_CLIENT_TIMEOUT` would be read as milliseconds.
- */
-/**
  * dockerode makes a text of the agent for each request, for a debug log that is off, and so of all its connections, as
  * deep as they are: that is milliseconds, the more the more workers there are.
  */
 const unprinted = (agent: Agent): Agent => Object.assign(agent, { [inspect.custom]: () => "an agent" })
 
+/**
+ * A client for the engine, or why there cannot be one. Every setting is given, since dockerode takes those that are
+ * not from the environment: there, `DOCKER_CLIENT_TIMEOUT` would be read as milliseconds.
+ */
 const connect = (host: string) =>
   Effect.gen(function* () {
     const endpoint = dockerEndpoint(host)
@@ -459,11 +460,8 @@ const connect = (host: string) =>
     return { address: host, docker }
   })
 
-/**
- * Loaded when an engine is first asked, since with all that it comes with it is a seventh of Irori's memory and of the
- * time to its start, which those who run functions as processes can do without.
- */
-const dockerode = Effect.promise(() => import("dockerode").then((module) => module.default))
+/** Loaded when an engine is first asked: who runs functions as processes can do without. */
+const dockerode = Effect.promise(loadDockerode)
 
 /** For requests to which dockerode's own methods pass no signal. */
 const dial = (engine: Docker, path: string, abortSignal: AbortSignal): Promise<unknown> =>
