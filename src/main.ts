@@ -16,6 +16,7 @@ import { isLoopback, loadSettings, type Settings } from "./Config.ts"
 import type { CodeLinks } from "./control/CodeLinks.ts"
 import { latest } from "./control/FunctionRecord.ts"
 import { FunctionStore } from "./control/FunctionStore.ts"
+import { forgetStart } from "./forgetStart.ts"
 import { greeting } from "./greeting.ts"
 import type { Direct } from "./http/HttpServer.ts"
 import { listen } from "./http/NetHttpServer.ts"
@@ -118,6 +119,8 @@ const start = Effect.fnUntraced(function* (settings: Settings) {
   const context = yield* Effect.promise(() => runtime.runPromise(Effect.context<never>()))
   const certificate = yield* Effect.provideContext(certificateOf(settings, state), context)
   const answer = yield* direct(app.routes)
+  // Before anybody may wait for it: it takes a few hundredths of a second.
+  yield* Effect.promise(forgetStart)
   const server = yield* listen({
     host: settings.host,
     port: settings.port,
