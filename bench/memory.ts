@@ -5,7 +5,7 @@ import { copyFileSync } from "node:fs"
 import { connect, type Socket } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { hasProgram } from "../test/support/docker.ts"
+import { hasProgram, noDocker } from "../test/support/docker.ts"
 import { askWatch, watchProgram } from "./askWatch.ts"
 import type { Bench, Row, Skipped } from "./Bench.ts"
 import { eventOf } from "./openLoop.ts"
@@ -15,10 +15,11 @@ const payloadBytes = 1024
 const watch = join(tmpdir(), `irori-bench-watch-${process.pid}`)
 const watched = { preload: watchProgram, environment: { BENCH_WATCH: watch } }
 
-const atRest = async (times: number): Promise<Row> => {
+/** `engine`: whether a Docker engine is asked where functions are to run, as by default. */
+const atRest = async (engine: boolean, times: number): Promise<Row> => {
   const ours: Array<number> = []
   for (let time = 0; time < times; time++) {
-    const irori = await startIrori()
+    const irori = await startIrori({ environment: { IRORI_PROVISIONER: engine ? "auto" : "process" } })
     try {
       await warmUp(irori.invokeUrl("echo"), "{}", 4, 5)
       await new Promise((next) => setTimeout(next, 1000))
@@ -27,7 +28,8 @@ const atRest = async (times: number): Promise<Row> => {
       await irori.stop()
     }
   }
-  return { what: "at rest, four workers warm, all in one process", unit: "MB", digits: 1, ours, bar: { most: 100 } }
+  const what = `at rest, four workers warm, all in one process${engine ? ", beside a Docker engine" : ""}`
+  return { what, unit: "MB", digits: 1, ours, bar: { most: 100 } }
 }
 
 /** The smallest worker there is, so that a thousand fit on the machine: `test/support/images/worker.c` as a bootstrap. */
@@ -141,7 +143,9 @@ export const memory: Bench = {
   title: "Memory",
   run: async ({ isShort, rounds }) => {
     const times = isShort ? 1 : Math.min(5, rounds)
-    const rows: Array<Row | Skipped> = [await atRest(times)]
+    const rows: Array<Row | Skipped> = [await atRest(false, times)]
+    if (noDocker === undefined) rows.push(await atRest(true, times))
+    else rows.push({ what: "at rest, beside a Docker engine", skipped: noDocker })
     if (!hasProgram("gcc")) {
       return [...rows, { what: "an idle worker, a request that waits", skipped: "it needs gcc, for a small worker" }]
     }
