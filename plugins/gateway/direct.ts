@@ -38,7 +38,7 @@ export const direct = Effect.fnUntraced(function* (
   const invoked = warmInvoke(services, options)
   const proxied = warmProxy(services, table, isOwn, options)
   // Function URLs come before everything else, and any path may be one's.
-  const answer: Direct = (head) => (mayBeFunctionUrl(head) ? undefined : (invoked(head) ?? proxied(head)))
+  const answer: Direct = (head) => invoked(head) ?? (mayBeFunctionUrl(head) ? undefined : proxied(head))
   return answer
 })
 

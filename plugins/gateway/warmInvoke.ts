@@ -16,6 +16,7 @@ import type { Abandon } from "../../src/invoke/WorkerClient.ts"
 import { refuseCaller } from "./auth.ts"
 import { DirectCall, type DirectServices } from "./DirectCall.ts"
 import { traceTo } from "./exchange.ts"
+import { mayBeFunctionUrl } from "./functionUrlTarget.ts"
 import type { GatewayOptions } from "./index.ts"
 import { invokeFields, invokeResponse } from "./invokeResponse.ts"
 import { checkJson } from "./payload.ts"
@@ -59,8 +60,17 @@ export const warmInvoke = (services: DirectServices, options: GatewayOptions): D
     return () => call.leave(abandon)
   }
 
-  return (head) => {
+  /** By heads, which are the same objects for requests whose heads are: a caller mostly says the same again. */
+  const known = new WeakMap<RequestHead, Plain>()
+
+  const read = (head: RequestHead): Plain | undefined => {
     const plain = plainOf(head, options)
+    if (plain !== undefined) known.set(head, plain)
+    return plain
+  }
+
+  return (head) => {
+    const plain = known.get(head) ?? read(head)
     if (plain === undefined) return undefined
     const startedMillis = performance.now()
     return (request, reply) => begin(new DirectCall(request, reply, services, startedMillis), plain, request.body)
@@ -80,6 +90,8 @@ interface Plain {
 const plainOf = (head: RequestHead, options: GatewayOptions): Plain | undefined => {
   const { framing, method, target } = head
   if (method !== "POST" || !target.startsWith(before) || !target.endsWith(after)) return undefined
+  // A function URL's host comes before any path.
+  if (mayBeFunctionUrl(head)) return undefined
   const name = target.slice(before.length, -after.length)
   if (!plainName.test(name)) return undefined
   const type = fieldOf(head, "x-amz-invocation-type") ?? "RequestResponse"

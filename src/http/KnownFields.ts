@@ -14,6 +14,10 @@ export interface Known<F> {
   readonly bytes: Uint8Array
   /** Not to be changed: other heads with the same fields are given the same ones. */
   readonly fields: F
+  /** The first line of the last head with them, but for long ones. */
+  startLine: string
+  /** That head as it came, with the empty line, where it came twice running. */
+  whole: Uint8Array | undefined
 }
 
 export class KnownFields<F> {
@@ -34,7 +38,9 @@ export class KnownFields<F> {
     const known = this.#before.get(text) ?? {
       // Copied: what came with it would be held for as long.
       bytes: new Uint8Array(bytes.subarray(from, to)),
-      fields: this.#read(text === "" ? [] : text.slice(lineEndBytes).split("\r\n"))
+      fields: this.#read(text === "" ? [] : text.slice(lineEndBytes).split("\r\n")),
+      startLine: "",
+      whole: undefined
     }
     if (text.length <= maxKeptBytes) this.#keep(text, known)
     return known

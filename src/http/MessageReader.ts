@@ -9,6 +9,8 @@ import type { Known, KnownFields } from "./KnownFields.ts"
 /** More of a head than this is an attack. */
 const maxHeadBytes = 64 * 1024
 const maxChunkLineBytes = 1024
+/** Longer heads are searched each time. */
+const maxKeptHeadBytes = 2048
 
 /** Names in lower case; the last of several equal ones. */
 export type Fields = ReadonlyMap<string, string>
@@ -121,13 +123,19 @@ export class MessageReader<F> {
     const expecting = this.#expecting
     switch (expecting.is) {
       case "Head": {
+        const again = this.#lastHeadAgain()
+        if (again !== undefined) {
+          this.#frame(this.#sink.headRead(again.startLine, again.fields))
+          return true
+        }
         const end = this.#find(headEnd, maxHeadBytes)
         if (end === undefined) return false
         const firstEnd = this.#pending.indexOf(lineEnd, this.#at)
         const startLine = this.#pending.toString("latin1", this.#at, firstEnd)
-        const fields = this.#fieldsOf(firstEnd, end)
+        const known = this.#fieldsOf(firstEnd, end)
+        this.#remember(known, startLine, end + headEnd.length)
         this.#at = end + headEnd.length
-        this.#frame(this.#sink.headRead(startLine, fields))
+        this.#frame(this.#sink.headRead(startLine, known.fields))
         return true
       }
       case "Length": {
@@ -193,17 +201,37 @@ export class MessageReader<F> {
   }
 
   /** What is between the end of the first line and that of the head. */
-  #fieldsOf(from: number, to: number): F {
-    if (this.#known !== undefined && this.#isSame(this.#known, from, to)) return this.#known.fields
+  #fieldsOf(from: number, to: number): Known<F> {
+    if (this.#known !== undefined && this.#isSame(this.#known, from, to)) return this.#known
     const before = this.#knownBefore
     this.#knownBefore = this.#known
     const isBefore = before !== undefined && this.#isSame(before, from, to)
     this.#known = isBefore ? before : this.#knownFields.of(this.#pending, from, to)
-    return this.#known.fields
+    return this.#known
   }
 
   #isSame({ bytes }: Known<F>, from: number, to: number): boolean {
     return bytes.length === to - from && this.#pending.compare(bytes, 0, bytes.length, from, to) === 0
+  }
+
+  /** A head that is the last one again, first line and all: it is taken without a search for where its parts end. */
+  #lastHeadAgain(): Known<F> | undefined {
+    const whole = this.#known?.whole
+    if (whole === undefined) return undefined
+    const end = this.#at + whole.length
+    if (end > this.#pending.length || this.#pending.compare(whole, 0, whole.length, this.#at, end) !== 0)
+      return undefined
+    this.#at = end
+    return this.#known
+  }
+
+  /** A head that goes on to `to`. Kept from the second time on: many are never said again. */
+  #remember(known: Known<F>, startLine: string, to: number): void {
+    if (to - this.#at > maxKeptHeadBytes) return
+    if (known.startLine !== startLine) {
+      known.startLine = startLine
+      known.whole = undefined
+    } else known.whole ??= new Uint8Array(this.#pending.subarray(this.#at, to))
   }
 
   #takeUntil(mark: Buffer, maxBytes: number): string | undefined {

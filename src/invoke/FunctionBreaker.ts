@@ -131,7 +131,8 @@ const make = Effect.fnUntraced(function* (options: BreakerOptions) {
     failure: WorkerFailure | undefined
   ) => {
     const engineAway = failure?.engineAway === true
-    const transition = circuit.settle(permit, verdict, now(), recoveryMillis(engineAway))
+    // Only a failure begins a time.
+    const transition = circuit.settle(permit, verdict, verdict === "failed" ? now() : 0, recoveryMillis(engineAway))
     if (transition === undefined) return undefined
     // Each second anew, it is said once.
     const said = engineAway && waitingForEngine.has(circuit)

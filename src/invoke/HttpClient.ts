@@ -42,6 +42,8 @@ interface Surroundings {
 export class HttpClient {
   readonly #around: Surroundings
   readonly #origins = new Map<string, Origin>()
+  /** Of those who ask with the same object again: a key takes longer to put together than a kept connection to take. */
+  readonly #byAddress = new WeakMap<Address, Origin>()
   #isWatched = false
 
   private constructor(around: Surroundings) {
@@ -72,6 +74,7 @@ export class HttpClient {
   ): Effect.Effect<HttpResponse, ConnectFailed | ExchangeBroken> {
     return Effect.suspend(() => {
       const origin = this.#origin(address)
+      this.#byAddress.set(address, origin)
       const kept = this.#take(origin)
       if (kept !== undefined) return exchange(kept, origin, request, taker)
       const fresh = this.#connect(origin, address)
@@ -84,7 +87,7 @@ export class HttpClient {
    * before, which cuts the connection. Undefined where there is none: then nothing has happened.
    */
   startKept(address: Address, request: HttpRequest, settle: Settle): (() => void) | undefined {
-    const origin = this.#origins.get(keyOf(address))
+    const origin = this.#byAddress.get(address) ?? this.#origins.get(keyOf(address))
     const kept = origin && this.#take(origin)
     if (origin === undefined || kept === undefined) return undefined
     let isOver = false

@@ -25,14 +25,14 @@ for (const letter of "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg
   isNameByte[letter.charCodeAt(0)] = 1
 }
 
-const version = Buffer.from("HTTP/1.")
+const version = "HTTP/1."
 
 /** The head at the beginning of `bytes`; undefined where it is not whole yet. Throws `MalformedMessage`. */
 export const readResponseHead = (bytes: Buffer): ResponseHead | undefined => {
   const lineEnd = endOfLine(bytes, 0)
   if (lineEnd === undefined) return undefined
   const { minor, status } = readStartLine(bytes, lineEnd)
-  let length: string | undefined
+  let length: number | undefined
   let coding: string | undefined
   let connection: string | undefined
   let at = lineEnd + 2
@@ -49,7 +49,7 @@ export const readResponseHead = (bytes: Buffer): ResponseHead | undefined => {
         break
       case "content-length".length: {
         if (!isNamed(bytes, at, "content-length")) break
-        const said = text(bytes, nameEnd + 1, end)
+        const said = lengthIn(bytes, nameEnd + 1, end)
         if (length !== undefined && length !== said) throw malformed("there are several content lengths")
         length = said
         break
@@ -121,13 +121,21 @@ const readStartLine = (bytes: Buffer, end: number) => {
   const status = digit(bytes, 9) * 100 + digit(bytes, 10) * 10 + digit(bytes, 11)
   const isResponse =
     end >= 12 &&
-    version.equals(bytes.subarray(0, version.length)) &&
+    isVersion(bytes) &&
     (minor === 0 || minor === 1) &&
     bytes[8] === space &&
     status >= 100 &&
     (end === 12 || bytes[12] === space)
   if (!isResponse) throw malformed("the answer is no HTTP/1.1 response")
   return { minor: minor === 1 ? "1" : "0", status }
+}
+
+/** Byte by byte: the first view of what a socket gave costs more than all else that is done about the line. */
+const isVersion = (bytes: Buffer): boolean => {
+  for (let place = 0; place < version.length; place++) {
+    if (bytes[place] !== version.charCodeAt(place)) return false
+  }
+  return true
 }
 
 const zero = 48
@@ -154,9 +162,22 @@ const text = (bytes: Buffer, from: number, to: number): string => {
   return bytes.toString("latin1", start, end)
 }
 
+const maxLengthDigits = 15
+
+/** `NaN` for what is none. */
+const lengthIn = (bytes: Buffer, from: number, to: number): number => {
+  let at = from
+  let end = to
+  while (at < end && isBlank(bytes[at])) at++
+  while (end > at && isBlank(bytes[end - 1])) end--
+  let length = end > at && end - at <= maxLengthDigits ? 0 : Number.NaN
+  for (; at < end; at++) length = length * 10 + digit(bytes, at)
+  return length
+}
+
 const isBlank = (byte: number | undefined): boolean => byte === space || byte === tab
 
-const framingOf = (status: number, length: string | undefined, coding: string | undefined): Framing => {
+const framingOf = (status: number, length: number | undefined, coding: string | undefined): Framing => {
   // 100 Continue and its like go before the response.
   if (status < 200) return "another head"
   if (status === 204 || status === 304) return 0
@@ -166,6 +187,6 @@ const framingOf = (status: number, length: string | undefined, coding: string | 
     return "chunked"
   }
   if (length === undefined) return "close"
-  if (!/^\d{1,15}$/.test(length)) throw malformed(`the content length ${length} is no number`)
-  return Number(length)
+  if (Number.isNaN(length)) throw malformed("the content length is no number")
+  return length
 }

@@ -41,13 +41,13 @@ export class ResponseReader {
 
   data(chunk: Buffer): void {
     if (this.#careful !== undefined) this.#careful.push(chunk)
-    else if (this.#head !== undefined) this.#go(chunk)
+    else if (this.#head !== undefined) this.#go(chunk, 0)
     else {
       const head = readResponseHead(chunk)
       if (head !== undefined && typeof head.framing === "number") {
         this.#begin(head)
         this.#left = head.framing
-        this.#go(chunk.subarray(head.bytes))
+        this.#go(chunk, head.bytes)
       } else {
         this.#careful = this.#carefulReader()
         this.#careful.push(chunk)
@@ -85,13 +85,14 @@ export class ResponseReader {
     this.#receiver = this.#receive?.(head)
   }
 
-  /** Takes what comes of the body of a plain response. */
-  #go(chunk: Buffer): void {
+  /** Takes what comes of the body of a plain response, from `at` on. A view is made only of what is not all of a chunk. */
+  #go(chunk: Buffer, at: number): void {
+    const came = chunk.length - at
     // Nobody asked for more than one response.
-    if (chunk.length > this.#left) this.#isReusable = false
-    const piece = chunk.length > this.#left ? chunk.subarray(0, this.#left) : chunk
-    this.#left -= piece.length
-    if (piece.length > 0) this.#keep(piece)
+    if (came > this.#left) this.#isReusable = false
+    const taken = Math.min(came, this.#left)
+    this.#left -= taken
+    if (taken > 0) this.#keep(taken === chunk.length ? chunk : chunk.subarray(at, at + taken))
     this.#isComplete = this.#left === 0
   }
 

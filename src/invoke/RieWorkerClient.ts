@@ -54,7 +54,16 @@ export const layer = Layer.effect(
   })
 )
 
-const addressOf = ({ host, port }: Worker): Address => ({ host, port, secure: false })
+const addresses = new WeakMap<Worker, Address>()
+
+/** The same object each time, by which a kept connection is found soonest. */
+const addressOf = (worker: Worker): Address => {
+  const known = addresses.get(worker)
+  if (known !== undefined) return known
+  const address = { host: worker.host, port: worker.port, secure: false }
+  addresses.set(worker, address)
+  return address
+}
 
 const requestOf = (invocation: Invocation): HttpRequest => ({
   method: "POST",

@@ -24,6 +24,13 @@ describe("ResponseReader", () => {
     ["a length of nothing", `${ok}Content-Length: 0\r\n\r\n`, 200, "", true],
     ["chunks", `${ok}Transfer-Encoding: Chunked\r\n\r\n1;a=b\r\nb\r\n3\r\nody\r\n0\r\nT: 1\r\n\r\n`, 200, "body", true],
     ["a status without a body", "HTTP/1.1 204 No Content\r\n\r\n", 204, "", true],
+    [
+      "a status without a body, whatever its length is said to be",
+      "HTTP/1.1 304 \r\nContent-Length: x\r\n\r\n",
+      304,
+      "",
+      true
+    ],
     ["heads that go before", `HTTP/1.1 103 Early\r\nA: b\r\n\r\n${ok}Content-Length: 4\r\n\r\nbody`, 200, "body", true],
     ["a word that it is the last", `${ok}Connection: Close\r\nContent-Length: 4\r\n\r\nbody`, 200, "body", false],
     ["an old version", "HTTP/1.0 200 OK\r\nContent-Length: 4\r\n\r\nbody", 200, "body", false],
