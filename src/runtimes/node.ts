@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url"
 import type { Runtime } from "./Runtime.ts"
 
 const runtimeDir = fileURLToPath(new URL("./node", import.meta.url))
-const bootstrap = fileURLToPath(new URL("./node/bootstrap.mjs", import.meta.url))
+const bootstrap = fileURLToPath(new URL("./node/bootstrap.cjs", import.meta.url))
 
 /** Bun would take settings and variables from files beside the code, and install packages that are missing. */
 const bunArgs = ["--no-install", "--no-env-file", "--config=/dev/null", bootstrap]

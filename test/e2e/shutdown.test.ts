@@ -49,7 +49,7 @@ describe("a shutdown", () => {
     })
     const workers = () => processesWith(`TEST_MARK=${mark}`).filter((line) => !line.startsWith(`${irori.pid} `))
     await expect
-      .poll(() => workers().filter((line) => line.includes("bootstrap.mjs")).length, { timeout: 60_000 })
+      .poll(() => workers().filter((line) => line.includes("bootstrap.cjs")).length, { timeout: 60_000 })
       .toBe(50)
     expect(await shutDown(irori)).toBeLessThan(5000)
     expect(workers()).toEqual([])

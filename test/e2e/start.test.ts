@@ -120,7 +120,7 @@ describe("the start", () => {
     const irori = await startIrori()
     await invoke(irori, "echo")
     const children = childrenOf(irori.pid)
-    expect(children.map(({ command }) => command).join()).toMatch(/bootstrap\.mjs/)
+    expect(children.map(({ command }) => command).join()).toMatch(/bootstrap\.cjs/)
     expect(await irori.stop()).toBe(0)
     expect(children.filter(({ pid }) => isRunning(pid))).toEqual([])
   })

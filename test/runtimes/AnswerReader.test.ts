@@ -12,7 +12,7 @@ interface Program {
 }
 
 // A file of the worker's program, which is JavaScript: its types are said here.
-const program: string = "../../src/runtimes/node/AnswerReader.mjs"
+const program: string = "../../src/runtimes/node/AnswerReader.cjs"
 const { AnswerReader, fieldOf }: Program = await import(program)
 
 const answerOf = (status: number, fields: string, body: string) =>

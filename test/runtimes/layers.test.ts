@@ -157,7 +157,7 @@ describe("AWS_LAMBDA_EXEC_WRAPPER", () => {
         const worker = yield* start({ code, runtime: id, layersPath, environment })
         const { body } = yield* answer(worker)
         expect(body.WRAPPED_BY).toBe(`${layersPath}/wrapper`)
-        expect(body.WRAPPED).toMatch(/^\/\S+ .*bootstrap\.(mjs|py)$/)
+        expect(body.WRAPPED).toMatch(/^\/\S+ .*bootstrap\.(cjs|py)$/)
       })
     )
   }

@@ -415,6 +415,13 @@ const suite = (name: string, program: string | undefined) =>
         for (const { timestamp } of written) expect(new Date(String(timestamp)).toISOString()).toBe(timestamp)
       }))
 
+    test("is not the main module of its process, and nothing else is", () =>
+      Effect.gen(function* () {
+        const code = "exports.handler = async () => [typeof require.main, typeof process.mainModule]"
+        const worker = yield* start({ "index.js": code }, "index.handler")
+        expect((yield* answer(worker)).body).toEqual(["undefined", "undefined"])
+      }))
+
     test("runs many events one after another", () =>
       Effect.gen(function* () {
         const worker = yield* index("let n = 0; export const handler = async (event) => [event, ++n]")

@@ -127,7 +127,7 @@ export const nodeBaseImage = async (): Promise<TestImage> => {
     cpSync(runtime, join(root, "var/runtime"), { recursive: true })
     for (const folder of ["var/task", "tmp", "opt"]) mkdirSync(join(root, folder), { recursive: true })
     script(root, "/lambda-entrypoint.sh", entrypoint)
-    script(root, "/var/runtime/bootstrap", "#!/bin/sh\nexec node /var/runtime/bootstrap.mjs\n")
+    script(root, "/var/runtime/bootstrap", "#!/bin/sh\nexec node /var/runtime/bootstrap.cjs\n")
   })
 }
 

@@ -1,5 +1,7 @@
 /** Errors as Lambda's Node runtime tells them: to the caller as a document, to the log as one line. */
-import { types } from "node:util"
+"use strict"
+
+const { types } = require("node:util")
 
 const runtimeError = (type) =>
   class extends Error {
@@ -8,14 +10,14 @@ const runtimeError = (type) =>
     }
   }
 
-export const ImportModuleError = runtimeError("ImportModuleError")
-export const HandlerNotFound = runtimeError("HandlerNotFound")
-export const MalformedHandlerName = runtimeError("MalformedHandlerName")
-export const UserCodeSyntaxError = runtimeError("UserCodeSyntaxError")
-export const CallbackHandlerDeprecated = runtimeError("CallbackHandlerDeprecated")
-export const NodeJsExit = runtimeError("NodeJsExit")
+const ImportModuleError = runtimeError("ImportModuleError")
+const HandlerNotFound = runtimeError("HandlerNotFound")
+const MalformedHandlerName = runtimeError("MalformedHandlerName")
+const UserCodeSyntaxError = runtimeError("UserCodeSyntaxError")
+const CallbackHandlerDeprecated = runtimeError("CallbackHandlerDeprecated")
+const NodeJsExit = runtimeError("NodeJsExit")
 
-export class UnhandledPromiseRejection extends runtimeError("UnhandledPromiseRejection") {
+class UnhandledPromiseRejection extends runtimeError("UnhandledPromiseRejection") {
   constructor(reason, promise) {
     super(reason)
     this.reason = reason
@@ -31,7 +33,7 @@ const isError = (value) =>
 const lines = (stack) => (typeof stack === "string" ? stack.split("\n") : [])
 
 /** `{ errorType, errorMessage, trace }`, for the caller. */
-export const errorDocument = (error) => {
+const errorDocument = (error) => {
   try {
     if (!isError(error)) return { errorType: typeof error, errorMessage: String(error), trace: [] }
     return { errorType: error.name, errorMessage: error.message, trace: lines(error.stack) }
@@ -56,11 +58,23 @@ const withHiddenProperties = (_key, value) =>
     : value
 
 /** The text behind `Invoke Error` in the log. It begins with a tab, as Lambda's does. */
-export const errorLine = (thrown) => {
+const errorLine = (thrown) => {
   try {
     const error = thrown instanceof Error ? thrown : new Error(String(thrown))
     return `\t${JSON.stringify(error, withHiddenProperties)}`
   } catch {
     return `\t${JSON.stringify(errorDocument(thrown))}`
   }
+}
+
+module.exports = {
+  ImportModuleError,
+  HandlerNotFound,
+  MalformedHandlerName,
+  UserCodeSyntaxError,
+  CallbackHandlerDeprecated,
+  NodeJsExit,
+  UnhandledPromiseRejection,
+  errorDocument,
+  errorLine
 }

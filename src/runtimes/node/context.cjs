@@ -1,5 +1,7 @@
 /** What every handler gets as its context, from the head of its event and the worker's environment. */
-import { fieldOf } from "./AnswerReader.mjs"
+"use strict"
+
+const { fieldOf } = require("./AnswerReader.cjs")
 
 const requestIdOf = fieldOf("lambda-runtime-aws-request-id")
 const functionArnOf = fieldOf("lambda-runtime-invoked-function-arn")
@@ -9,7 +11,7 @@ const identityOf = fieldOf("lambda-runtime-cognito-identity")
 
 const json = (text) => (text === undefined ? undefined : JSON.parse(text))
 
-export const contextOf = (head) => {
+const contextOf = (head) => {
   const { env } = process
   const deadline = Number(deadlineOf(head))
   const clientContext = json(clientContextOf(head))
@@ -26,3 +28,5 @@ export const contextOf = (head) => {
     getRemainingTimeInMillis: () => deadline - Date.now()
   }
 }
+
+module.exports = { contextOf }

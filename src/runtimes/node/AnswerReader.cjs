@@ -2,6 +2,7 @@
  * Finds the answers of a Runtime API in what comes in: a status, fields, and a body whose length is said. The head of an
  * answer stays text, of which a field is read where it is wanted: most are not.
  */
+"use strict"
 
 const headEnd = "\r\n\r\n"
 /** Heads are shorter than this but for those with a client's context. */
@@ -9,7 +10,7 @@ const usualHeadBytes = 1024
 const nothing = Buffer.alloc(0)
 
 /** A function that reads one field of a head; undefined where the head has none. */
-export const fieldOf = (name) => {
+const fieldOf = (name) => {
   const pattern = new RegExp(`\r\n${name}:(.*)`, "i")
   return (head) => pattern.exec(head)?.[1].trim()
 }
@@ -29,7 +30,7 @@ const headAt = (bytes, from, to, most = usualHeadBytes) => {
   return { head, bodyFrom, bytes: bodyFrom + Number(lengthOf(head) ?? 0) }
 }
 
-export class AnswerReader {
+class AnswerReader {
   #answered
   /** Beginning of an answer that is not whole: the first `#size` bytes of it. */
   #kept = nothing
@@ -84,3 +85,5 @@ export class AnswerReader {
     this.#kept = grown
   }
 }
+
+module.exports = { fieldOf, AnswerReader }

@@ -1,24 +1,26 @@
 /** Finds the function's code by its handler setting (`src/app.handler`) as AWS's Node runtime does. */
-import { existsSync, readFileSync, statSync } from "node:fs"
-import { createRequire } from "node:module"
-import { basename, dirname, join, resolve } from "node:path"
-import { pathToFileURL } from "node:url"
-import {
+"use strict"
+
+const { existsSync, readFileSync, statSync } = require("node:fs")
+const { createRequire } = require("node:module")
+const { basename, dirname, join, resolve } = require("node:path")
+const { pathToFileURL } = require("node:url")
+const {
   CallbackHandlerDeprecated,
   HandlerNotFound,
   ImportModuleError,
   MalformedHandlerName,
   UserCodeSyntaxError
-} from "./errors.mjs"
-import { isStreaming } from "./streaming.mjs"
+} = require("./errors.cjs")
+const { isStreaming } = require("./streaming.cjs")
 
-const require = createRequire(import.meta.url)
+/** Loads code that is no part of this program: an error names this file alone as the one that asked for it. */
+const requireCode = createRequire(__filename)
 
 /** From Node.js 24 on Lambda has no callbacks: a handler's result is what it returns. */
-export const hasCallbacks = (executionEnvironment) =>
-  Number(/nodejs(\d+)/.exec(executionEnvironment ?? "")?.[1] ?? 0) < 24
+const hasCallbacks = (executionEnvironment) => Number(/nodejs(\d+)/.exec(executionEnvironment ?? "")?.[1] ?? 0) < 24
 
-export const loadHandler = async (taskRoot, setting, callbacks) => {
+const loadHandler = async (taskRoot, setting, callbacks) => {
   if (setting.includes("..")) {
     throw new MalformedHandlerName(`'${setting}' is not a valid handler name: it may not contain '..'.`)
   }
@@ -41,12 +43,12 @@ export const loadHandler = async (taskRoot, setting, callbacks) => {
 const loadModule = async (taskRoot, folder, file) => {
   const path = join(folder, file)
   try {
-    if (isFile(path)) return require(path)
-    if (isFile(`${path}.js`)) return isModule(folder) ? await importFile(`${path}.js`) : require(`${path}.js`)
+    if (isFile(path)) return requireCode(path)
+    if (isFile(`${path}.js`)) return isModule(folder) ? await importFile(`${path}.js`) : requireCode(`${path}.js`)
     if (isFile(`${path}.mjs`)) return await importFile(`${path}.mjs`)
-    if (isFile(`${path}.cjs`)) return require(`${path}.cjs`)
+    if (isFile(`${path}.cjs`)) return requireCode(`${path}.cjs`)
     // A package: `node_modules/name`, or a folder with an index.
-    return require(require.resolve(file, { paths: [taskRoot, folder] }))
+    return requireCode(requireCode.resolve(file, { paths: [taskRoot, folder] }))
   } catch (error) {
     throw explain(error)
   }
@@ -92,3 +94,5 @@ const withTrace = (error, original) => {
   error.stack = `${error.name}: ${error.message}\n${place}`
   return error
 }
+
+module.exports = { hasCallbacks, loadHandler }

@@ -3,14 +3,16 @@
  * of one that has been posted so far: `{ verb: "stream", failure? }`. Knows the three ways a handler may end: a promise,
  * the callback, and an event loop with nothing left to do.
  */
-import { logError } from "./console.mjs"
-import { errorDocument, NodeJsExit } from "./errors.mjs"
+"use strict"
+
+const { logError } = require("./console.cjs")
+const { errorDocument, NodeJsExit } = require("./errors.cjs")
 
 /** What to do when the event loop is empty; set while a handler runs. */
 let onEmptyLoop
 process.on("beforeExit", () => onEmptyLoop?.())
 
-export const failure = (error) => {
+const failure = (error) => {
   const document = errorDocument(error)
   return { verb: "error", body: JSON.stringify(document), errorType: String(document.errorType) }
 }
@@ -29,7 +31,7 @@ const failed = (error) => {
 }
 
 /** The whole answer of a handler, once it has ended. */
-export const runBuffered = (handler, event, context, callbacks) =>
+const runBuffered = (handler, event, context, callbacks) =>
   new Promise((resolve) => {
     let ended = false
     const end = (answer, value) => {
@@ -53,7 +55,7 @@ export const runBuffered = (handler, event, context, callbacks) =>
   })
 
 /** The end of what a handler streams: when it has ended its stream, and is done itself. */
-export const runStreaming = (handler, event, context, stream) =>
+const runStreaming = (handler, event, context, stream) =>
   new Promise((resolve) => {
     let isDone = false
     let hasEnded = false
@@ -115,3 +117,5 @@ const neverSettled = () =>
   new NodeJsExit("The handler never came to an end: nothing is left to wait for, and its promise is still pending.")
 
 const neverEnded = () => new NodeJsExit("The handler came to an end and its response stream did not: it was not ended.")
+
+module.exports = { failure, runBuffered, runStreaming }

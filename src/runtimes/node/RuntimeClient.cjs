@@ -2,8 +2,10 @@
  * The Lambda Runtime API over one connection that stays open. Own code on node:net: a call through node:http costs as
  * much again as the rest of a warm invocation. What it posts may be chunks; what it is answered may not.
  */
-import { connect } from "node:net"
-import { AnswerReader } from "./AnswerReader.mjs"
+"use strict"
+
+const { connect } = require("node:net")
+const { AnswerReader } = require("./AnswerReader.cjs")
 
 const root = "/2018-06-01/runtime"
 const lineEnd = Buffer.from("\r\n")
@@ -13,7 +15,7 @@ const errorBodyField = "Lambda-Runtime-Function-Error-Body"
 const maxCoalescedBytes = 16 * 1024
 const receiveBytes = 64 * 1024
 
-export class RuntimeClient {
+class RuntimeClient {
   #socket
   #host
   #next
@@ -145,3 +147,5 @@ export class RuntimeClient {
 
 /** The name of an error is the function's own text. */
 const headerSafe = (text) => text.replace(/[^ -~]/g, "?")
+
+module.exports = { RuntimeClient }

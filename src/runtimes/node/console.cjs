@@ -1,7 +1,9 @@
 /** `console` as a function in Lambda has it: each line carries the time, the request id and the level. */
-import { writeSync } from "node:fs"
-import { format } from "node:util"
-import { errorDocument, errorLine } from "./errors.mjs"
+"use strict"
+
+const { writeSync } = require("node:fs")
+const { format } = require("node:util")
+const { errorDocument, errorLine } = require("./errors.cjs")
 
 const levels = {
   log: "INFO",
@@ -22,7 +24,7 @@ const leastLevel = asJson ? Math.max(0, order.indexOf(process.env.AWS_LAMBDA_LOG
 let requestId
 
 /** The request that the following lines belong to; before the first one Lambda prints `undefined`. */
-export const logAs = (id) => {
+const logAs = (id) => {
   requestId = id
 }
 
@@ -67,7 +69,7 @@ const jsonLine = (level, parts) => {
   return JSON.stringify({ ...fields, message: format(...parts), ...(error ? withErrorParts("", error) : {}) })
 }
 
-export const patchConsole = () => {
+const patchConsole = () => {
   for (const [method, level] of Object.entries(levels)) {
     const isWritten = order.indexOf(level) >= leastLevel
     const put = asJson ? (...parts) => write(jsonLine(level, parts)) : (...parts) => log(level, format(...parts))
@@ -76,5 +78,7 @@ export const patchConsole = () => {
 }
 
 /** `ERROR\tInvoke Error \t{…}`: what AWS's runtime writes when a handler failed. */
-export const logError = (what, error) =>
+const logError = (what, error) =>
   asJson ? write(jsonLine("ERROR", [error])) : log("ERROR", `${what} ${errorLine(error)}`)
+
+module.exports = { logAs, patchConsole, logError }

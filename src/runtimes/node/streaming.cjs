@@ -2,7 +2,9 @@
  * Functions that stream their answer: the global `awslambda`, by which a handler says that it does, and the stream that
  * such a handler writes to.
  */
-import { Writable } from "node:stream"
+"use strict"
+
+const { Writable } = require("node:stream")
 
 const streamingMark = Symbol.for("aws.lambda.runtime.handler.streaming")
 const highWaterMark = Symbol.for("aws.lambda.runtime.handler.streaming.highWaterMark")
@@ -29,18 +31,18 @@ const HttpResponseStream = {
   }
 }
 
-export const provideAwslambda = () => {
+const provideAwslambda = () => {
   globalThis.awslambda = { ...globalThis.awslambda, streamifyResponse, HttpResponseStream }
 }
 
-export const isStreaming = (handler) => handler[streamingMark] === "response"
+const isStreaming = (handler) => handler[streamingMark] === "response"
 
 /** Streams may be given anything; what is no bytes and no text is sent as JSON. */
 const bytesOf = (chunk) =>
   typeof chunk === "object" && chunk !== null && !(chunk instanceof Uint8Array) ? JSON.stringify(chunk) : chunk
 
 /** Sends what is written to it at once, each write as a chunk of its own, and takes no more than has been sent. */
-export class ResponseStream extends Writable {
+class ResponseStream extends Writable {
   #client
   #requestId
   #contentType = "application/octet-stream"
@@ -92,3 +94,5 @@ export class ResponseStream extends Writable {
     if (prelude.length > 0) this.#client.writeChunk(Buffer.concat(prelude), () => {})
   }
 }
+
+module.exports = { provideAwslambda, isStreaming, ResponseStream }
