@@ -45,7 +45,17 @@ export const exchangeOf = (request: Request, clientIp = ""): Exchange => {
 
 /** `X-Amzn-Trace-Id` as a function sees it that is invoked in this exchange. */
 export const traceTo = ({ trace }: Exchange, owner: Owner, name: string): string =>
-  formatTraceId(nextInvocationHop(trace, randomHex(8), functionArn(owner, name)))
+  formatTraceId(nextInvocationHop(trace, randomHex(8), arnOf(owner, name)))
+
+/** Of the function that was invoked last, which is mostly the next one too. */
+const latest: { owner: Owner | undefined; name: string; arn: string } = { owner: undefined, name: "", arn: "" }
+
+const arnOf = (owner: Owner, name: string): string => {
+  if (latest.owner !== owner || latest.name !== name) {
+    Object.assign(latest, { owner, name, arn: functionArn(owner, name) })
+  }
+  return latest.arn
+}
 
 export const invocationTrace = (request: Request, owner: Owner, name: string): string =>
   traceTo(exchangeOf(request), owner, name)

@@ -8,6 +8,7 @@
 import { Exit } from "effect"
 import { FunctionName } from "../../src/domain/FunctionName.ts"
 import type { Invocation, InvocationResult } from "../../src/domain/Invocation.ts"
+import { flat } from "../../src/http/flat.ts"
 import type { Direct } from "../../src/http/HttpServer.ts"
 import { fieldOf, headerValues, type RequestHead } from "../../src/http/requestHead.ts"
 import type { InvokeError } from "../../src/invoke/InvokeError.ts"
@@ -108,7 +109,18 @@ const plainOf = (head: RequestHead, options: GatewayOptions): Plain | undefined 
 
 const noBytes = new Uint8Array()
 
+/** Of the last version that answered as most do. */
+const latest = { version: "", fields: "" }
+
 const fieldsOf = (result: InvocationResult): string => {
+  const { executedVersion, functionError, log } = result
+  if (functionError !== undefined || log !== undefined) return linesOf(result)
+  if (executedVersion !== latest.version)
+    Object.assign(latest, { version: executedVersion, fields: flat(linesOf(result)) })
+  return latest.fields
+}
+
+const linesOf = (result: InvocationResult): string => {
   let text = ""
   const fields = invokeFields(result)
   for (const name in fields) text += `${name}: ${fields[name]}\r\n`

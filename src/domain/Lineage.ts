@@ -29,6 +29,14 @@ const markOf = (arn: string): string => {
   return (hash >>> 0).toString(16).padStart(8, "0")
 }
 
+/** Of the function that was looked at last, which is mostly the next one too. */
+const latest = { arn: "", mark: "" }
+
+const latestMarkOf = (arn: string): string => {
+  if (latest.arn !== arn) Object.assign(latest, { arn, mark: markOf(arn) })
+  return latest.mark
+}
+
 export interface LineageStep {
   /** The trail with this invocation in it. */
   readonly lineage: string
@@ -38,7 +46,7 @@ export interface LineageStep {
 
 /** The trail after `arn`, a function without its qualifier, is invoked by something that has `lineage`. */
 export const extendLineage = (lineage: string | undefined, arn: string): LineageStep => {
-  const mark = markOf(arn)
+  const mark = latestMarkOf(arn)
   if (lineage === undefined) return { lineage: `1:${mark}:0`, before: 0 }
   let before = 0
   const others: Array<string> = []

@@ -1,5 +1,6 @@
 /** The head of a response as text, of one byte a character. */
 import { STATUS_CODES } from "node:http"
+import { flat } from "./flat.ts"
 
 /** Of a response after which the connection ends. */
 export const lastField = "connection: close\r\n"
@@ -13,7 +14,7 @@ let dateField = ""
 /** The field of this second. */
 export const date = (): string => {
   const seconds = Math.floor(Date.now() / 1000)
-  if (seconds !== dateSeconds) dateField = `date: ${new Date(seconds * 1000).toUTCString()}\r\n`
+  if (seconds !== dateSeconds) dateField = flat(`date: ${new Date(seconds * 1000).toUTCString()}\r\n`)
   dateSeconds = seconds
   return dateField
 }

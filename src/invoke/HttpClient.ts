@@ -4,6 +4,7 @@
  * a function twice. Tells a request that certainly never left from one that may have arrived.
  */
 import { Clock, Effect, FiberSet, type Scope } from "effect"
+import { flat } from "../http/flat.ts"
 import { type Streams, streams } from "../net/ByteStream.ts"
 import {
   type Address,
@@ -105,7 +106,8 @@ export class HttpClient {
     const known = this.#origins.get(key)
     if (known !== undefined) return known
     const host = address.host.includes(":") ? `[${address.host}]` : address.host
-    const origin: Origin = { hostLine: `Host: ${host}:${address.port}\r\n`, connections: new Set(), idle: [] }
+    const hostLine = flat(`Host: ${host}:${address.port}\r\n`)
+    const origin: Origin = { hostLine, connections: new Set(), idle: [] }
     this.#origins.set(key, origin)
     return origin
   }

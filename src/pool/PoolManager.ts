@@ -441,7 +441,15 @@ const make = Effect.fnUntraced(function* (options: PoolOptions) {
   )
 })
 
-const keyOf = (name: FunctionName, version: string): string => `${name}:${version}`
+/** The last one: it is looked up when a worker is lent and when it comes back, mostly of the same function again. */
+const latestKey = { name: "", version: "", key: ":" }
+
+const keyOf = (name: FunctionName, version: string): string => {
+  if (name === latestKey.name && version === latestKey.version) return latestKey.key
+  const key = `${name}:${version}`
+  Object.assign(latestKey, { name, version, key })
+  return key
+}
 
 const limitsOf = (config: FunctionConfig, { refusesOverload }: PoolOptions): PoolLimits => ({
   maxCapacity: config.maxCapacity,

@@ -1,6 +1,9 @@
 /** The short way of Invoke beside the long one, on real connections: nobody can tell by the answer which one it went. */
 import { Deferred, Effect, Exit, Scope } from "effect"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { newExchange, traceTo } from "../../plugins/gateway/exchange.ts"
+import { functionArn } from "../../src/domain/FunctionName.ts"
+import { extendLineage } from "../../src/domain/Lineage.ts"
 import { listen } from "../../src/http/NetHttpServer.ts"
 import { type AsyncInvoker, EventQueueFull } from "../../src/invoke/AsyncInvoker.ts"
 import { NoCapacity } from "../../src/invoke/InvocationBackend.ts"
@@ -15,6 +18,10 @@ const text = (payload: Uint8Array) => new TextDecoder().decode(payload)
 let entered = Deferred.makeUnsafe<void>()
 let go = Deferred.makeUnsafe<void>()
 let ends: Array<string> = []
+
+const owner = { region: "us-east-1", accountId: "000000000000" }
+/** What stands for a function in a trace. */
+const markOf = (arn: string) => extendLineage(undefined, arn).lineage.split(":")[1]
 
 /** The event says what comes of it. */
 const invoke: LambdaInvoker["Service"]["invoke"] = ({ payload, requestId }) => {
@@ -36,6 +43,9 @@ const invoke: LambdaInvoker["Service"]["invoke"] = ({ payload, requestId }) => {
         Effect.as({ payload, executedVersion: "$LATEST" }),
         Effect.onExit((exit) => Effect.sync(() => ends.push(exit._tag)))
       )
+    case '"version 1"':
+    case '"version 2"':
+      return Effect.succeed({ payload, executedVersion: text(payload).slice(-2, -1) })
     case '"whose"':
       return Effect.succeed({ payload: bytes(JSON.stringify(requestId)), executedVersion: "$LATEST" })
     default:
@@ -131,6 +141,23 @@ describe("a plain request goes the short way, and is answered as by the long one
     expect(JSON.parse(text(answer))).toBe(response.headers.get("x-amzn-requestid"))
     expect(response.headers.get("x-amzn-trace-id")).toBe(`${root};Sampled=1`)
     expect(gateway.started[0]?.traceId).toMatch(new RegExp(`^${root};Parent=[0-9a-f]{16};Sampled=1;Lineage=`))
+  })
+
+  it("tells which version has run, whichever has before it", async () => {
+    const versionOf = async (version: string) =>
+      (await ask(short, `"version ${version}"`)).response.headers.get("x-amz-executed-version")
+    expect([await versionOf("1"), await versionOf("2"), await versionOf("1")]).toEqual(["1", "2", "1"])
+  })
+
+  it("leads each function's trace to that function, whichever was invoked before it", () => {
+    const exchange = newExchange(undefined, "")
+    const owners = [owner, { ...owner, region: "eu-west-1" }]
+    const steps = owners.flatMap((each) =>
+      ["a", "b", "a"].map((name) => traceTo(exchange, each, name).split(":").at(-2))
+    )
+    const marks = owners.flatMap((each) => ["a", "b", "a"].map((name) => markOf(functionArn(each, name))))
+    expect(steps).toEqual(marks)
+    expect(new Set(steps).size).toBe(4)
   })
 })
 
