@@ -87,7 +87,7 @@ const provisioner = (settings: Settings, state: StateFolder) => {
     maxStarts: settings.dockerMaxStarts,
     timeout: settings.dockerTimeout
   })
-  const processes = ProcessProvisioner.layer({ owner, initTimeout, path })
+  const processes = ProcessProvisioner.layer({ owner, initTimeout, path, socketFolder: state.path })
   const ownership = { instance: state.instanceId, boot: randomUUID() }
   const docker = DockerProvisioner.layer({
     ...ownership,

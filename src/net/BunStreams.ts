@@ -1,7 +1,15 @@
 /** Connections over Bun's own sockets. */
 import type { Socket } from "bun"
 import { Effect } from "effect"
-import { type ByteStream, type ByteStreamUser, ListenFailed, maxCoalescedBytes, type Streams } from "./ByteStream.ts"
+import {
+  type ByteStream,
+  type ByteStreamUser,
+  type ListenAddress,
+  type Listener,
+  ListenFailed,
+  maxCoalescedBytes,
+  type Streams
+} from "./ByteStream.ts"
 import { brokeOff, closedHere, reportBug } from "./closing.ts"
 
 /** Written at once; the rest of what is larger follows in the loop's next turn, so that others have theirs. */
@@ -313,17 +321,24 @@ const handlers = {
   connectError: (socket: Socket<Owner>, cause: Error) => streamOf(socket)?.closed(cause)
 }
 
+const listenAt = (address: ListenAddress, onStream: (stream: ByteStream) => void): Listener => {
+  const shared = { allowHalfOpen: true, data: onStream, socket: handlers }
+  if ("path" in address) {
+    const listener = Bun.listen<Owner>({ unix: address.path, ...shared })
+    return { port: 0, stop: () => listener.stop(false) }
+  }
+  const listener = Bun.listen<Owner>({ hostname: address.host, port: address.port, ...shared })
+  return { port: listener.port, stop: () => listener.stop(false) }
+}
+
 export const bunStreams: Streams = {
-  listen: ({ host, port }, onStream) =>
-    Effect.map(
-      Effect.acquireRelease(
-        Effect.try({
-          try: () => Bun.listen<Owner>({ hostname: host, port, allowHalfOpen: true, data: onStream, socket: handlers }),
-          catch: (cause) => new ListenFailed({ host, cause })
-        }),
-        (listener) => Effect.sync(() => listener.stop(false))
-      ),
-      (listener) => ({ port: listener.port, stop: () => listener.stop(false) })
+  listen: (address, onStream) =>
+    Effect.acquireRelease(
+      Effect.try({
+        try: () => listenAt(address, onStream),
+        catch: (cause) => new ListenFailed({ host: "path" in address ? address.path : address.host, cause })
+      }),
+      ({ stop }) => Effect.sync(stop)
     ),
   connect: (host, port, user, onOpen) => {
     const stream = new BunStream(user, onOpen)

@@ -1,5 +1,5 @@
 /**
- * TCP connections as the HTTP of this project needs them, whichever runtime opens them. On Bun they are its own sockets:
+ * Connections as the HTTP of this project needs them, whichever runtime opens them. On Bun they are its own sockets:
  * an exchange over them costs two thirds of one over its `node:net`, whose streams do more than is asked for here.
  */
 import { Effect, Schema, type Scope } from "effect"
@@ -52,20 +52,25 @@ export interface ByteStreamUser {
 }
 
 export class ListenFailed extends Schema.TaggedError<ListenFailed>()("ListenFailed", {
+  /** Or the path. */
   host: Schema.String,
   cause: Schema.Defect()
 }) {}
 
+/** A TCP port, any free one where it is 0, or the path of a Unix socket, at which there is nothing yet. */
+export type ListenAddress = { readonly host: string; readonly port: number } | { readonly path: string }
+
 export interface Listener {
+  /** 0 where it is a Unix socket. */
   readonly port: number
   /** Takes no more connections. */
   readonly stop: () => void
 }
 
 export interface Streams {
-  /** Listens until the scope closes; on any free port where that is 0. Connections that were taken go on after that. */
+  /** Listens until the scope closes. Connections that were taken go on after that. */
   readonly listen: (
-    address: { readonly host: string; readonly port: number },
+    address: ListenAddress,
     onStream: (stream: ByteStream) => void
   ) => Effect.Effect<Listener, ListenFailed, Scope.Scope>
   /** `onOpen` is called when it is connected, or the user's `closed` when it is not. */

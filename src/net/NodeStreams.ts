@@ -159,7 +159,7 @@ const opened = (server: Server) => {
 }
 
 export const nodeStreams: Streams = {
-  listen: ({ host, port }, onStream) =>
+  listen: (address, onStream) =>
     Effect.map(
       Effect.acquireRelease(
         Effect.callback<Server, ListenFailed>((resume) => {
@@ -171,8 +171,9 @@ export const nodeStreams: Streams = {
               stream.failed(bug)
             }
           })
+          const host = "path" in address ? address.path : address.host
           server.once("error", (cause) => resume(Effect.fail(new ListenFailed({ host, cause }))))
-          server.listen(port, host, () => {
+          server.listen(address, () => {
             server.removeAllListeners("error")
             // One connection that fails while it is taken is no failure of the listener.
             server.on("error", () => {})

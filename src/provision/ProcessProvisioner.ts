@@ -12,6 +12,7 @@ import { type GatewayId, Worker, WorkerId } from "../domain/Worker.ts"
 import { describeExit } from "../invoke/errorDocuments.ts"
 import type { ExtensionHost } from "../runtime-api/ExtensionHost.ts"
 import { RuntimeApi, type RuntimeApiListener } from "../runtime-api/RuntimeApi.ts"
+import { WorkerSocket } from "../runtime-api/WorkerSocket.ts"
 import { tellVitals } from "../runtime-api/WorkerVitals.ts"
 import { extensionLine, extensionSetup, extensionsIn } from "./externalExtensions.ts"
 import { withoutBunsNode } from "./findProgram.ts"
@@ -32,6 +33,8 @@ export interface ProcessOptions {
   readonly path: string
   /** By runtime, the program to use in place of those that the runtime names: a path, or a name on `path`. */
   readonly programs?: Readonly<Record<string, string>>
+  /** Where there is to be a Unix socket for runtimes that know how to use it; absent: none, and they use TCP. */
+  readonly socketFolder?: string
 }
 
 const host = "127.0.0.1"
@@ -59,6 +62,7 @@ export const layer = (options: ProcessOptions): Layer.Layer<Provisioner, never, 
     Effect.gen(function* () {
       const runtimeApi = yield* RuntimeApi
       const reaper = yield* ProcessReaper.make
+      const socket = options.socketFolder === undefined ? undefined : yield* WorkerSocket.make(options.socketFolder)
       const deaths = yield* PubSub.unbounded<WorkerDeath>()
       const path = withoutBunsNode(options.path)
       const context = yield* Effect.context()
@@ -127,6 +131,10 @@ export const layer = (options: ProcessOptions): Layer.Layer<Provisioner, never, 
         entry.listener = listener
         const extensions = extensionsIn(config.layersPath)
         listener.extensions.prepare(extensionSetup(config, options.owner, extensions))
+        const invitation =
+          socket === undefined || program.runtime.process.takesSocket !== true
+            ? undefined
+            : yield* socket.invite((stream) => listener.welcome(stream))
         const createdAtMillis = yield* Clock.currentTimeMillis
         // The session tells whoever listens by now, so this comes before the process.
         const initialized = yield* Effect.forkChild(listener.initialized, { startImmediately: true })
@@ -146,7 +154,8 @@ export const layer = (options: ProcessOptions): Layer.Layer<Provisioner, never, 
                   logStream: logStream(config.version, createdAtMillis),
                   taskRoot: program.taskRoot,
                   runtimeDir: program.runtime.process.runtimeDir
-                })
+                }),
+                ...(invitation === undefined ? {} : { IRORI_RUNTIME_SOCKET: invitation })
               },
               log: logOf(entry.id, config.name, extensions.length === 0 ? undefined : listener.extensions)
             },

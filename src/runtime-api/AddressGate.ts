@@ -29,6 +29,12 @@ export class AddressGate {
     }
   }
 
+  /** Lets in one that has shown in another way whose it is. */
+  welcome(stream: ByteStream): void {
+    this.#open.add(stream)
+    this.#door.enter(stream, () => this.#forget(stream))
+  }
+
   admit(address: string): void {
     this.#admitted = address
     for (const stream of this.#waiting ?? []) this.#check(stream, address)

@@ -6,7 +6,7 @@ import { Clock, Context, Effect, Layer, Scope } from "effect"
 import type { AnswerSink } from "../domain/AnswerSink.ts"
 import type { StartFailure, WorkerExit, WorkerId } from "../domain/Worker.ts"
 import { HttpClient } from "../invoke/HttpClient.ts"
-import { type ListenFailed, streams } from "../net/ByteStream.ts"
+import { type ByteStream, type ListenFailed, streams } from "../net/ByteStream.ts"
 import type { ExtensionHost } from "./ExtensionHost.ts"
 import type { Outcome, RuntimeEvent } from "./RuntimeSession.ts"
 import { WorkerListener } from "./WorkerListener.ts"
@@ -18,6 +18,8 @@ export interface RuntimeApiListener {
   readonly port: number
   /** Says which address the worker has. Connections from it are served, others are cut; until then both wait. */
   readonly admit: (address: string) => void
+  /** Takes in a connection that is known to be the worker's, whatever its address. */
+  readonly welcome: (stream: ByteStream) => void
   /** The worker is being started: from here on its initialisation is timed, by default from when this was opened. */
   readonly starting: () => void
   /** Waits for the first `next` of the runtime and of all extensions; fails when one gives up or ends before. */

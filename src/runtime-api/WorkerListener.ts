@@ -47,6 +47,10 @@ export class WorkerListener implements RuntimeApiListener, Door {
     this.gate.admit(address)
   }
 
+  welcome(stream: ByteStream): void {
+    this.gate.welcome(stream)
+  }
+
   get initialized(): Effect.Effect<void, StartFailure> {
     return Effect.callback((resume) => {
       this.extensions.onInitialized((failure) => {

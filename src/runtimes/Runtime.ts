@@ -26,6 +26,8 @@ export interface Runtime {
     readonly args: (program: string, worker: { readonly memoryMegabytes: number }) => ReadonlyArray<string>
     /** Variables it needs beside those that every worker has. */
     readonly environment: (worker: WorkerFolders) => Readonly<Record<string, string>>
+    /** Whether it calls the Runtime API over the Unix socket that `IRORI_RUNTIME_SOCKET` names, where that is set. */
+    readonly takesSocket?: boolean
     /** One line for a person who has none of `programs`: what to install. */
     readonly missing: string
   }

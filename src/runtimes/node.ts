@@ -28,6 +28,7 @@ const node = (version: number): Runtime => ({
     environment: ({ layersPath, taskRoot }) => ({
       NODE_PATH: [...layerModules(version, layersPath), `${taskRoot}/node_modules`, taskRoot].join(":")
     }),
+    takesSocket: true,
     missing: "Neither node nor bun was found: install Node.js (nodejs.org) or Bun (bun.sh), or put it on the PATH."
   }
 })

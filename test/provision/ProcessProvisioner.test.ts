@@ -1,5 +1,7 @@
 import { spawn } from "node:child_process"
-import { chmodSync } from "node:fs"
+import { chmodSync, mkdtempSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { describe, expect, it } from "@effect/vitest"
@@ -97,6 +99,33 @@ const until = (there: Effect.Effect<ReadonlyArray<string>>, count: number, withi
   )
 
 describe("ProcessProvisioner", () => {
+  it.live.each(["node", "bun"])(
+    "has %s call the Runtime API over a Unix socket, of which the function sees nothing",
+    (program) =>
+      Effect.gen(function* () {
+        const folder = codeFolder({
+          "index.mjs": `
+          import { readlinkSync, readdirSync, readFileSync } from "node:fs"
+          export const handler = async () => ({
+            environment: Object.entries(process.env).flat().join(" "),
+            tcp: readFileSync("/proc/net/tcp", "latin1").includes(
+              ":" + Number(process.env.AWS_LAMBDA_RUNTIME_API.split(":")[1]).toString(16).toUpperCase().padStart(4, "0") + " 01"
+            ),
+            answers: await fetch("http://" + process.env.AWS_LAMBDA_RUNTIME_API + "/2018-06-01/nowhere").then((r) => r.status)
+          })`
+        })
+        const worker = yield* (yield* Provisioner).start(functionConfig({ code: folder }))
+        const { body } = yield* answer(worker)
+        expect(body).toMatchObject({ answers: 404, tcp: false })
+        expect(JSON.stringify(body)).not.toMatch(/runtime-api\.sock|IRORI/)
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(
+          layer({ socketFolder: mkdtempSync(join(tmpdir(), "irori-socket-")), programs: { "nodejs22.x": program } })
+        )
+      )
+  )
+
   test(
     "gives a worker the environment of Lambda and nothing of the host's",
     Effect.gen(function* () {

@@ -24,16 +24,20 @@ class RuntimeClient {
   /** What will be answered to the stream that is being posted. */
   #streaming = undefined
 
-  /** `api` is `host:port`. `lost` is called when the connection is over: there is no worker without it. */
-  constructor(api, lost) {
+  /**
+   * `api` is `host:port`. `invitation` is `key@path`, of a Unix socket to use in its place; undefined where there is none.
+   * `lost` is called when the connection is over: there is no worker without it.
+   */
+  constructor(api, invitation, lost) {
+    const [key, path] = invitation?.split(/@(.*)/s) ?? []
     const colon = api.lastIndexOf(":")
     this.#host = api
     this.#next = `GET ${root}/invocation/next HTTP/1.1\r\nHost: ${api}\r\n\r\n`
     const reader = new AnswerReader((answer) => this.#waiting.shift()?.(answer))
     this.#socket = connect({
-      host: api.slice(0, colon),
-      port: Number(api.slice(colon + 1)),
-      noDelay: true,
+      ...(path === undefined
+        ? { host: api.slice(0, colon), port: Number(api.slice(colon + 1)), noDelay: true }
+        : { path }),
       // One buffer for all that comes in. Without it each read has memory, an object and a turn of a stream of its own.
       onread: {
         buffer: Buffer.allocUnsafe(receiveBytes),
@@ -45,6 +49,7 @@ class RuntimeClient {
     })
     this.#socket.on("error", () => {})
     this.#socket.on("close", () => lost())
+    if (key !== undefined) this.#socket.write(`${key}\n`)
   }
 
   /** Waits for the first event. */

@@ -19,7 +19,11 @@ const { isStreaming, provideAwslambda, ResponseStream } = require("./streaming.c
 /** The event whose handler runs, or why there is none. */
 let under = { way: "init" }
 
-const client = new RuntimeClient(process.env.AWS_LAMBDA_RUNTIME_API, () => process.exit(1))
+const { AWS_LAMBDA_RUNTIME_API: api, IRORI_RUNTIME_SOCKET: invitation } = process.env
+// Nothing of the function's.
+delete process.env.IRORI_RUNTIME_SOCKET
+
+const client = new RuntimeClient(api, invitation, () => process.exit(1))
 
 /** Tells of an error that no handler caught, and ends the process, whose state nobody knows any more. */
 const endWith = async (what, error, code) => {
