@@ -15,6 +15,7 @@ const { hasCallbacks, loadHandler } = require("./handler.cjs")
 const { failure, runBuffered, runStreaming } = require("./invoke.cjs")
 const { RuntimeClient } = require("./RuntimeClient.cjs")
 const { isStreaming, provideAwslambda, ResponseStream } = require("./streaming.cjs")
+const { keepTraceId, setTraceId } = require("./traceId.cjs")
 
 /** The event whose handler runs, or why there is none. */
 let under = { way: "init" }
@@ -39,11 +40,6 @@ process.on("uncaughtException", (error) => endWith("Uncaught Exception", error, 
 process.on("unhandledRejection", (reason, promise) =>
   endWith("Unhandled Promise Rejection", new UnhandledPromiseRejection(reason, promise), 128)
 )
-
-const setTraceId = (traceId) => {
-  if (traceId === undefined) delete process.env._X_AMZN_TRACE_ID
-  else process.env._X_AMZN_TRACE_ID = traceId
-}
 
 const requestIdOf = fieldOf("lambda-runtime-aws-request-id")
 const traceIdOf = fieldOf("lambda-runtime-trace-id")
@@ -86,6 +82,7 @@ const main = async () => {
 
 patchConsole()
 provideAwslambda()
+keepTraceId()
 hideProgram()
 // Not awaited: to Bun a module that waits is never done, and it would not say that the event loop is empty.
 main()
