@@ -6,6 +6,7 @@ import { randomBytes, randomUUID } from "node:crypto"
 import { Effect, type ManagedRuntime } from "effect"
 import { Elysia } from "elysia"
 import { functionArn, type Owner } from "../../src/domain/FunctionName.ts"
+import { keepLast } from "../../src/domain/keepLast.ts"
 import { formatTraceId, newTraceId, nextInvocationHop, parseTraceId, type TraceId } from "../../src/domain/TraceId.ts"
 import { clientAddressOf } from "../../src/http/HttpServer.ts"
 import { type AccessEntry, AccessLog, messageOf } from "../../src/log/AccessLog.ts"
@@ -47,15 +48,7 @@ export const exchangeOf = (request: Request, clientIp = ""): Exchange => {
 export const traceTo = ({ trace }: Exchange, owner: Owner, name: string): string =>
   formatTraceId(nextInvocationHop(trace, randomHex(8), arnOf(owner, name)))
 
-/** Of the function that was invoked last, which is mostly the next one too. */
-const latest: { owner: Owner | undefined; name: string; arn: string } = { owner: undefined, name: "", arn: "" }
-
-const arnOf = (owner: Owner, name: string): string => {
-  if (latest.owner !== owner || latest.name !== name) {
-    Object.assign(latest, { owner, name, arn: functionArn(owner, name) })
-  }
-  return latest.arn
-}
+const arnOf = keepLast((owner: Owner, name: string): string => functionArn(owner, name))
 
 export const invocationTrace = (request: Request, owner: Owner, name: string): string =>
   traceTo(exchangeOf(request), owner, name)

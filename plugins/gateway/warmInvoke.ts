@@ -8,6 +8,7 @@
 import { Exit } from "effect"
 import { FunctionName } from "../../src/domain/FunctionName.ts"
 import type { Invocation, InvocationResult } from "../../src/domain/Invocation.ts"
+import { keepLast } from "../../src/domain/keepLast.ts"
 import { flat } from "../../src/http/flat.ts"
 import type { Direct } from "../../src/http/HttpServer.ts"
 import { fieldOf, headerValues, type RequestHead } from "../../src/http/requestHead.ts"
@@ -109,16 +110,13 @@ const plainOf = (head: RequestHead, options: GatewayOptions): Plain | undefined 
 
 const noBytes = new Uint8Array()
 
-/** Of the last version that answered as most do. */
-const latest = { version: "", fields: "" }
+/** Of a version that has answered as most do. */
+const plainFieldsOf = keepLast((executedVersion: string) => flat(linesOf({ executedVersion, payload: noBytes })))
 
-const fieldsOf = (result: InvocationResult): string => {
-  const { executedVersion, functionError, log } = result
-  if (functionError !== undefined || log !== undefined) return linesOf(result)
-  if (executedVersion !== latest.version)
-    Object.assign(latest, { version: executedVersion, fields: flat(linesOf(result)) })
-  return latest.fields
-}
+const fieldsOf = (result: InvocationResult): string =>
+  result.functionError === undefined && result.log === undefined
+    ? plainFieldsOf(result.executedVersion)
+    : linesOf(result)
 
 const linesOf = (result: InvocationResult): string => {
   let text = ""

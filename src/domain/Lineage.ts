@@ -5,6 +5,8 @@
  * seen in; clients hand it on as it came.
  */
 
+import { keepLast } from "./keepLast.ts"
+
 /** A function may be invoked so often in one chain of calls; the next one is refused. */
 export const maxChainedInvocations = 16
 
@@ -21,21 +23,13 @@ const maxSteps = 10
 const step = /^1:([0-9a-f]{8}):(\d{1,3})$/
 
 /** What stands for a function in the trail: FNV-1a, 32 bits. That two functions share one is harmless and rare. */
-const markOf = (arn: string): string => {
+const markOf = keepLast((arn: string): string => {
   let hash = 0x811c9dc5
   for (let index = 0; index < arn.length; index++) {
     hash = Math.imul(hash ^ arn.charCodeAt(index), 0x01000193)
   }
   return (hash >>> 0).toString(16).padStart(8, "0")
-}
-
-/** Of the function that was looked at last, which is mostly the next one too. */
-const latest = { arn: "", mark: "" }
-
-const latestMarkOf = (arn: string): string => {
-  if (latest.arn !== arn) Object.assign(latest, { arn, mark: markOf(arn) })
-  return latest.mark
-}
+})
 
 export interface LineageStep {
   /** The trail with this invocation in it. */
@@ -46,7 +40,7 @@ export interface LineageStep {
 
 /** The trail after `arn`, a function without its qualifier, is invoked by something that has `lineage`. */
 export const extendLineage = (lineage: string | undefined, arn: string): LineageStep => {
-  const mark = latestMarkOf(arn)
+  const mark = markOf(arn)
   if (lineage === undefined) return { lineage: `1:${mark}:0`, before: 0 }
   let before = 0
   const others: Array<string> = []

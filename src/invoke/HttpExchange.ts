@@ -15,7 +15,7 @@ export class ExchangeBroken extends Schema.TaggedError<ExchangeBroken>()("Exchan
 export interface Address {
   readonly host: string
   readonly port: number
-  readonly secure: boolean
+  readonly secure?: boolean
 }
 
 export interface HttpRequest {

@@ -10,7 +10,7 @@ import { isRecord } from "../domain/json.ts"
 import type { Worker } from "../domain/Worker.ts"
 import { errorDocument, timeoutDocument } from "./errorDocuments.ts"
 import { HttpClient } from "./HttpClient.ts"
-import type { Address, ConnectFailed, ExchangeBroken, HttpRequest, HttpResponse } from "./HttpExchange.ts"
+import type { ConnectFailed, ExchangeBroken, HttpRequest, HttpResponse } from "./HttpExchange.ts"
 import { type WorkerAnswer, WorkerClient, WorkerLost } from "./WorkerClient.ts"
 
 const path = "/2015-03-31/functions/function/invocations"
@@ -22,7 +22,7 @@ export const layer = Layer.effect(
     const fork = yield* FiberSet.makeRuntime<never>()
 
     const send = (worker: Worker, invocation: Invocation) =>
-      http.send(addressOf(worker), requestOf(invocation)).pipe(
+      http.send(worker, requestOf(invocation)).pipe(
         Effect.exit,
         Effect.flatMap((exit) => settle(worker, invocation, exit))
       )
@@ -41,7 +41,7 @@ export const layer = Layer.effect(
             return () => fiber.interruptUnsafe()
           }
           let abandon: (() => void) | undefined
-          const cut = http.startKept(addressOf(worker), requestOf(invocation), (exit) => {
+          const cut = http.startKept(worker, requestOf(invocation), (exit) => {
             const said = Exit.isSuccess(exit) && exit.value.status === 200 ? saidIn(exit.value) : undefined
             if (said?.isJson === true) taker.answered(answerOf(said))
             else abandon = tell(settle(worker, invocation, exit))
@@ -53,17 +53,6 @@ export const layer = Layer.effect(
     })
   })
 )
-
-const addresses = new WeakMap<Worker, Address>()
-
-/** The same object each time, by which a kept connection is found soonest. */
-const addressOf = (worker: Worker): Address => {
-  const known = addresses.get(worker)
-  if (known !== undefined) return known
-  const address = { host: worker.host, port: worker.port, secure: false }
-  addresses.set(worker, address)
-  return address
-}
 
 const requestOf = (invocation: Invocation): HttpRequest => ({
   method: "POST",

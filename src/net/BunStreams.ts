@@ -336,7 +336,7 @@ export const bunStreams: Streams = {
     Effect.acquireRelease(
       Effect.try({
         try: () => listenAt(address, onStream),
-        catch: (cause) => new ListenFailed({ host: "path" in address ? address.path : address.host, cause })
+        catch: (cause) => ListenFailed.at(address, cause)
       }),
       ({ stop }) => Effect.sync(stop)
     ),

@@ -51,14 +51,18 @@ export interface ByteStreamUser {
   readonly closed: (cause: unknown) => void
 }
 
+/** A TCP port, any free one where it is 0, or the path of a Unix socket, at which there is nothing yet. */
+export type ListenAddress = { readonly host: string; readonly port: number } | { readonly path: string }
+
 export class ListenFailed extends Schema.TaggedError<ListenFailed>()("ListenFailed", {
   /** Or the path. */
   host: Schema.String,
   cause: Schema.Defect()
-}) {}
-
-/** A TCP port, any free one where it is 0, or the path of a Unix socket, at which there is nothing yet. */
-export type ListenAddress = { readonly host: string; readonly port: number } | { readonly path: string }
+}) {
+  static at(address: ListenAddress, cause: unknown): ListenFailed {
+    return new ListenFailed({ host: "path" in address ? address.path : address.host, cause })
+  }
+}
 
 export interface Listener {
   /** 0 where it is a Unix socket. */

@@ -171,8 +171,7 @@ export const nodeStreams: Streams = {
               stream.failed(bug)
             }
           })
-          const host = "path" in address ? address.path : address.host
-          server.once("error", (cause) => resume(Effect.fail(new ListenFailed({ host, cause }))))
+          server.once("error", (cause) => resume(Effect.fail(ListenFailed.at(address, cause))))
           server.listen(address, () => {
             server.removeAllListeners("error")
             // One connection that fails while it is taken is no failure of the listener.

@@ -8,6 +8,7 @@
 import { Clock, Context, Duration, Effect, FiberSet, Layer, Schedule } from "effect"
 import type { FunctionConfig } from "../domain/FunctionConfig.ts"
 import type { FunctionName } from "../domain/FunctionName.ts"
+import { keepLast } from "../domain/keepLast.ts"
 import type { StartFailure, Worker, WorkerId } from "../domain/Worker.ts"
 import { makeDeadlines } from "../invoke/Deadlines.ts"
 import {
@@ -441,15 +442,8 @@ const make = Effect.fnUntraced(function* (options: PoolOptions) {
   )
 })
 
-/** The last one: it is looked up when a worker is lent and when it comes back, mostly of the same function again. */
-const latestKey = { name: "", version: "", key: ":" }
-
-const keyOf = (name: FunctionName, version: string): string => {
-  if (name === latestKey.name && version === latestKey.version) return latestKey.key
-  const key = `${name}:${version}`
-  Object.assign(latestKey, { name, version, key })
-  return key
-}
+/** Put together when a worker is lent and when it comes back. */
+const keyOf = keepLast((name: FunctionName, version: string): string => `${name}:${version}`)
 
 const limitsOf = (config: FunctionConfig, { refusesOverload }: PoolOptions): PoolLimits => ({
   maxCapacity: config.maxCapacity,

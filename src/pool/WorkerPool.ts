@@ -44,11 +44,14 @@ interface Held {
   readonly worker: Worker
   readonly epoch: number
   readonly megabytes: number
+  /** When it was last given back, or started. */
+  sinceMillis: number
 }
 
-export interface Idle extends Held {
-  readonly sinceMillis: number
-}
+export type Idle = Readonly<Held>
+
+/** There is nothing to be done, as after most releases. */
+const nothing: ReadonlyArray<never> = []
 
 export class WorkerPool<W extends InLine<W>> {
   readonly #budget: Budget
@@ -59,7 +62,7 @@ export class WorkerPool<W extends InLine<W>> {
   /** How many idle workers to have ahead of callers, beside what `minCapacity` says. */
   #spares = 0
   /** Least recently used first: lent from the end, pruned from the front. */
-  readonly #idle: Array<Idle> = []
+  readonly #idle: Array<Held> = []
   readonly #lent = new Map<WorkerId, Held>()
   /** Starts under way, by epoch, with what each takes of the budget. */
   readonly #starting = new Map<number, { count: number; readonly megabytes: number }>()
@@ -88,7 +91,7 @@ export class WorkerPool<W extends InLine<W>> {
   }
 
   /** Someone needs a worker. */
-  acquire(waiter: W, nowMillis: number): Array<Action<W>> {
+  acquire(waiter: W, nowMillis: number): ReadonlyArray<Action<W>> {
     if (this.#closed) return [{ _tag: "Refuse", waiter, refusal: { _tag: "Closed" } }]
     const idle = this.take()
     if (idle !== undefined) return [{ _tag: "Lend", waiter, worker: idle }, ...this.#starts()]
@@ -105,7 +108,7 @@ export class WorkerPool<W extends InLine<W>> {
   }
 
   /** A waiter's time is up. It is refused, unless a start under way is for it: then it gets what comes of that. */
-  overdue(waiter: W): Array<Action<W>> {
+  overdue(waiter: W): ReadonlyArray<Action<W>> {
     if (!waiter.isInLine) return []
     this.#overdue.add(waiter)
     return this.#refuseOverdue()
@@ -117,7 +120,7 @@ export class WorkerPool<W extends InLine<W>> {
   }
 
   /** A lent worker comes back, fit for use. One that is not lent is ignored. */
-  release(worker: Worker, nowMillis: number): Array<Action<W>> {
+  release(worker: Worker, nowMillis: number): ReadonlyArray<Action<W>> {
     const lent = this.#lent.get(worker.id)
     if (lent === undefined) return []
     this.#lent.delete(worker.id)
@@ -125,7 +128,7 @@ export class WorkerPool<W extends InLine<W>> {
   }
 
   /** A lent worker comes back and must not be used again. One that is not lent is ignored. */
-  evict(worker: Worker): Array<Action<W>> {
+  evict(worker: Worker): ReadonlyArray<Action<W>> {
     const lent = this.#lent.get(worker.id)
     if (lent === undefined) return []
     this.#lent.delete(worker.id)
@@ -133,29 +136,29 @@ export class WorkerPool<W extends InLine<W>> {
   }
 
   /** A worker is gone. One that is lent stays lent until its borrower has seen it too, and gives it back. */
-  lost(id: WorkerId): Array<Action<W>> {
+  lost(id: WorkerId): ReadonlyArray<Action<W>> {
     const gone = this.#takeOut(id)
     return gone === undefined ? [] : [stop(gone), ...this.#starts()]
   }
 
   /** An idle worker makes room for another function's. One that is not idle any more is ignored. */
-  surrender(id: WorkerId): Array<Action<W>> {
+  surrender(id: WorkerId): ReadonlyArray<Action<W>> {
     const gone = this.#takeOut(id)
     return gone === undefined ? [] : [stop(gone)]
   }
 
   /** A start succeeded. */
-  started(worker: Worker, epoch: number, nowMillis: number): Array<Action<W>> {
+  started(worker: Worker, epoch: number, nowMillis: number): ReadonlyArray<Action<W>> {
     const megabytes = this.#starting.get(epoch)?.megabytes ?? this.#limits.megabytes
     this.#countStarts(epoch, -1)
-    return this.#place({ worker, epoch, megabytes }, nowMillis)
+    return this.#place({ worker, epoch, megabytes, sinceMillis: nowMillis }, nowMillis)
   }
 
   /**
    * A start failed. Whoever waited longest is told, if the start was made for the function as it is now; the others
    * get another try.
    */
-  startFailed(epoch: number, failure: StartFailure): Array<Action<W>> {
+  startFailed(epoch: number, failure: StartFailure): ReadonlyArray<Action<W>> {
     this.#budget.release(this.#starting.get(epoch)?.megabytes ?? this.#limits.megabytes)
     this.#countStarts(epoch, -1)
     if (epoch !== this.#epoch) return [...this.#starts(), ...this.#refuseOverdue()]
@@ -167,28 +170,28 @@ export class WorkerPool<W extends InLine<W>> {
   }
 
   /** A worker that was running before this pool was: idle, as far as there is room. */
-  adopt(worker: Worker, nowMillis: number): Array<Action<W>> {
-    const held = { worker, epoch: this.#epoch, megabytes: this.#limits.megabytes }
+  adopt(worker: Worker, nowMillis: number): ReadonlyArray<Action<W>> {
+    const held = { worker, epoch: this.#epoch, megabytes: this.#limits.megabytes, sinceMillis: nowMillis }
     this.#budget.count(held.megabytes)
     return this.#place(held, nowMillis)
   }
 
   /** The function's code or configuration changed: idle workers go now, lent ones when they come back. */
-  configure(limits: PoolLimits): Array<Action<W>> {
+  configure(limits: PoolLimits): ReadonlyArray<Action<W>> {
     this.#limits = limits
     this.#epoch++
     return [...this.#idle.splice(0).map(stop), ...this.#starts(), ...this.#refuseOverdue()]
   }
 
   /** How many may be is changed, and nothing that a worker is made of: those there are stay. */
-  resize(limits: PoolLimits): Array<Action<W>> {
+  resize(limits: PoolLimits): ReadonlyArray<Action<W>> {
     this.#limits = limits
     const surplus = Math.max(0, Math.min(-this.#room(), this.#idle.length))
     return [...this.#idle.splice(0, surplus).map(stop), ...this.#starts()]
   }
 
   /** Has `spares` workers idle ahead of callers, as far as there is room. */
-  expect(spares: number): Array<Action<W>> {
+  expect(spares: number): ReadonlyArray<Action<W>> {
     this.#spares = spares
     return this.#starts()
   }
@@ -197,7 +200,7 @@ export class WorkerPool<W extends InLine<W>> {
    * Takes out workers idle for `idleTimeoutMillis` or longer (that of the limits, where nothing better is known), but
    * for those that `minCapacity` or `keep` keeps.
    */
-  prune(nowMillis: number, idleTimeoutMillis = this.#limits.idleTimeoutMillis, keep = 0): Array<Action<W>> {
+  prune(nowMillis: number, idleTimeoutMillis = this.#limits.idleTimeoutMillis, keep = 0): ReadonlyArray<Action<W>> {
     const before = nowMillis - idleTimeoutMillis
     const old = this.#idle.findIndex(({ sinceMillis }) => sinceMillis > before)
     const surplus = this.size - Math.max(keep, this.#limits.minCapacity)
@@ -206,12 +209,12 @@ export class WorkerPool<W extends InLine<W>> {
   }
 
   /** Starts what waiters, `minCapacity` and spares lack, as far as there is room. */
-  fill(): Array<Action<W>> {
+  fill(): ReadonlyArray<Action<W>> {
     return this.#starts()
   }
 
   /** No more workers are lent: who waits is refused, idle workers stop now, lent and starting ones as they come. */
-  close(): Array<Action<W>> {
+  close(): ReadonlyArray<Action<W>> {
     this.#closed = true
     const waiting = [...this.#waiters]
     for (const waiter of waiting) this.#dequeue(waiter)
@@ -266,15 +269,16 @@ export class WorkerPool<W extends InLine<W>> {
   }
 
   /** Gives a worker to whoever waited longest, keeps it for the next one, or lets it go. */
-  #place(held: Held, nowMillis: number): Array<Action<W>> {
+  #place(held: Held, nowMillis: number): ReadonlyArray<Action<W>> {
     if (this.#closed || held.epoch !== this.#epoch || this.#room() <= 0) {
       // A start that was under way for somebody may have been this one.
       return [stop(held), ...this.#starts(), ...this.#refuseOverdue()]
     }
     const waiter = this.#waiters.first
     if (waiter === undefined) {
-      this.#idle.push({ ...held, sinceMillis: nowMillis })
-      return []
+      held.sinceMillis = nowMillis
+      this.#idle.push(held)
+      return nothing
     }
     this.#dequeue(waiter)
     this.#lent.set(held.worker.id, held)
@@ -282,7 +286,7 @@ export class WorkerPool<W extends InLine<W>> {
   }
 
   /** As many starts as are wanted, and as there is room for here and in the budget. */
-  #starts(): Array<Action<W>> {
+  #starts(): ReadonlyArray<Action<W>> {
     if (this.#closed) return []
     const starting = this.#startingNow()
     const unserved = this.#waiters.size - starting
@@ -320,8 +324,8 @@ export class WorkerPool<W extends InLine<W>> {
   }
 
   /** Refuses those whose time is up and for whom no start is under way: one start covers one waiter, oldest first. */
-  #refuseOverdue(): Array<Action<W>> {
-    if (this.#overdue.size === 0) return []
+  #refuseOverdue(): ReadonlyArray<Action<W>> {
+    if (this.#overdue.size === 0) return nothing
     let covered = this.#startingNow()
     const refused: Array<Action<W>> = []
     for (const waiter of this.#waiters) {
@@ -339,10 +343,10 @@ export class WorkerPool<W extends InLine<W>> {
   }
 
   /** Once callers have come faster than they are served for long enough, those go too who came last. */
-  #refuseOverload(nowMillis: number): Array<Action<W>> {
-    if (!this.#limits.refusesOverload) return []
-    if (this.starting > 0) this.#overload.unknown()
-    if (!this.#overload.served(this.#waiters.size, this.#lent.size, nowMillis)) return []
+  #refuseOverload(nowMillis: number): ReadonlyArray<Action<W>> {
+    if (!this.#limits.refusesOverload) return nothing
+    if (this.#starting.size > 0) this.#overload.unknown()
+    if (!this.#overload.served(this.#waiters.size, this.#lent.size, nowMillis)) return nothing
     const waiting = [...this.#waiters]
     const surplus = waiting.slice(Overload.room(this.#lent.size))
     for (const waiter of surplus) this.#dequeue(waiter)

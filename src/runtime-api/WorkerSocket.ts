@@ -30,20 +30,19 @@ export class WorkerSocket {
   /** In `folder`, until the scope closes. Undefined where no socket can be had there: its path may be too long for one. */
   static readonly make = (folder: string): Effect.Effect<WorkerSocket | undefined, never, Scope.Scope> =>
     // Workers run in folders of their own.
-    Effect.suspend(() => new WorkerSocket(resolve(folder, "runtime-api.sock")).#opened).pipe(
+    Effect.suspend(() => new WorkerSocket(resolve(folder, "runtime-api.sock")).#open()).pipe(
       Effect.catch((error) =>
         Effect.as(Effect.logDebug("Workers use TCP: there is no Unix socket for them", error), undefined)
       )
     )
 
-  get #opened() {
+  #open() {
     const path = this.#path
     const removed = Effect.try({
       try: () => rmSync(path, { force: true }),
-      catch: (cause) => new ListenFailed({ host: path, cause })
+      catch: (cause) => ListenFailed.at({ path }, cause)
     })
-    if (Buffer.byteLength(path) > maxPathBytes)
-      return Effect.fail(new ListenFailed({ host: path, cause: "it is too long" }))
+    if (Buffer.byteLength(path) > maxPathBytes) return Effect.fail(ListenFailed.at({ path }, "it is too long"))
     return Effect.gen({ self: this }, function* () {
       const { listen } = yield* streams
       // One that a killed process left.
